@@ -1,0 +1,41 @@
+/*
+ * base/table: a hash table from 64-bit keys to pointers.
+ *
+ * Keys are keyed hashes already (base/hash.h), so no further hashing is done.
+ * Open addressing, linear probing, grows by itself, 16 bytes an entry. NULL is
+ * no value. Iteration is in table order and only for shutdown and checks: no
+ * decision may depend on it. Not shared between threads.
+ */
+#ifndef MIDREG_BASE_TABLE_H
+#define MIDREG_BASE_TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct table_entry {
+    uint64_t key;
+    void *value;
+};
+
+struct table {
+    struct table_entry *entries;
+    size_t mask; /* capacity - 1; 0 before the first entry */
+    size_t used;
+};
+
+void table_init(struct table *t);
+void table_fini(struct table *t);
+
+/* The value of `key`, or NULL. */
+void *table_find(const struct table *t, uint64_t key);
+/* Sets or replaces. False: no memory, nothing changed. */
+bool table_put(struct table *t, uint64_t key, void *value);
+/* The value that was removed, or NULL. */
+void *table_remove(struct table *t, uint64_t key);
+/* Asks the processor for the line that table_find() will read. */
+void table_prefetch(const struct table *t, uint64_t key);
+/* The next entry's value at or after *at, which is moved on; NULL at the end. */
+void *table_next(const struct table *t, size_t *at);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * config/config: what the operator configured, checked and complete.
+ *
+ * config_load() reads a libconfig file against one option table (options.c);
+ * every mistake is told with file, line and remedy. The result is const. Not
+ * used by handlers except to read. Main thread only. Design section 13.
+ */
+#ifndef MIDREG_CONFIG_CONFIG_H
+#define MIDREG_CONFIG_CONFIG_H
+
+#include "base/address.h"
+
+#include <stdio.h>
+
+#define CONFIG_LISTENERS_MAX 16
+#define CONFIG_DOMAINS_MAX   256
+#define CONFIG_UPSTREAMS_MAX 1 /* several come with the upstream issue */
+#define CONFIG_STRIP_MAX     32
+
+enum config_auth { AUTH_UPSTREAM, AUTH_NONE };
+enum config_mode { MODE_AOR };
+enum config_means { CONFIG_MEANS_AUTO, CONFIG_MEANS_ACL, CONFIG_MEANS_NONE };
+
+struct config_listener {
+    enum transport transport;
+    struct address address;
+};
+
+struct config_upstream {
+    char *name;
+    struct address address; /* the main registrar */
+    struct address contact; /* family ADDRESS_NONE: our address on the route to it */
+    uint32_t rate;          /* REGISTERs a second; 0: unlimited */
+    enum config_means means;
+    bool challenges_calls; /* it challenges INVITEs: calls of any phone may pass */
+};
+
+struct config {
+    struct config_listener listen[CONFIG_LISTENERS_MAX];
+    unsigned listen_count;
+    struct address advertise;          /* family ADDRESS_NONE: by route; port 0: the listener's */
+    char *domains[CONFIG_DOMAINS_MAX]; /* lower case */
+    unsigned domain_count;             /* 0: every domain is served (loopback listeners only) */
+    enum config_mode mode;
+    enum config_auth auth;
+    bool allow_open_upstream;
+    uint32_t phone_expires_s;
+    uint32_t min_expires_s;
+    uint32_t upstream_expires_s;
+    uint32_t expires_jitter; /* percent */
+    uint32_t max_contacts;
+    uint64_t fork_timeout_ms;
+    uint64_t timer_c_ms;
+    uint64_t forward_timeout_ms;
+    uint64_t forward_timeout_new_ms;
+    uint64_t survive_max_ms;
+    uint64_t retry_max_ms;
+    char *strip_headers[CONFIG_STRIP_MAX]; /* "X-Foo"; a last '*' makes it a prefix */
+    unsigned strip_count;
+    char *state_dir;
+    enum log_verbosity { LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } log_level;
+    struct config_upstream upstream[CONFIG_UPSTREAMS_MAX];
+    unsigned upstream_count;
+};
+
+/*
+ * Reads and checks `path`. On success a new config. Otherwise NULL, and each
+ * mistake is on `errors` as "FILE:LINE: what is wrong; what to do".
+ */
+struct config *config_load(const char *path, FILE *errors);
+/* The same from text; `name` stands for the file in messages. For tests. */
+struct config *config_parse(const char *text, const char *name, FILE *errors);
+void config_free(struct config *c);
+
+/* Every option with its default and meaning, as a commented configuration. */
+void config_print_defaults(FILE *out);
+
+/* Is this host (any case) one of our domains? */
+bool config_serves(const struct config *c, struct span host);
+
+#endif

@@ -1,0 +1,138 @@
+/*
+ * location/record: the packed record of one AOR.
+ *
+ * One allocation holds the header, the AOR's text and all bindings, each a
+ * fixed part followed by its texts. Everybody reads it through the accessors
+ * here; only location.c changes its shape. A record may move in memory on any
+ * change: keep the hash, not the pointer. Core thread only.
+ *
+ *   struct aor | aor text | pad | struct binding | texts | pad | struct binding | ...
+ */
+#ifndef MIDREG_LOCATION_RECORD_H
+#define MIDREG_LOCATION_RECORD_H
+
+#include "base/address.h"
+#include "base/wheel.h"
+
+/* What the main registrar holds for this AOR, as far as we know (design 3.4). */
+enum lease_state {
+    LEASE_NONE,     /* nothing of ours is there */
+    LEASE_HELD,     /* granted until `until_ms` */
+    LEASE_DOUBTFUL, /* an answer was lost: it may or may not be there */
+};
+
+/* How midreg can register a lease by itself. */
+enum lease_means { MEANS_UNKNOWN, MEANS_ACL, MEANS_NONE };
+
+struct lease {
+    uint64_t until_ms; /* HELD, DOUBTFUL: when it lapses at the latest */
+    uint64_t next_ms;  /* when midreg acts on it next; 0: nothing planned */
+    uint32_t granted_s;
+    uint32_t cseq;    /* the last one used */
+    uint8_t state;    /* enum lease_state */
+    uint8_t means;    /* enum lease_means */
+    uint8_t failures; /* own attempts that failed in a row */
+    uint8_t refused;  /* own refreshes refused (403, 404) in a row */
+    uint8_t busy;     /* REGISTERs of this lease in flight or queued upstream */
+    uint8_t zero[3];
+};
+
+enum binding_flag {
+    BINDING_TOMBSTONE = 1,   /* removed; kept 32 s so that a late copy changes nothing */
+    BINDING_FLOW_PROVED = 2, /* `flow` is where the last proved REGISTER came from */
+};
+
+struct binding {
+    uint64_t expires_ms; /* monotonic; a tombstone's end for a tombstone */
+    uint64_t proved_ms;  /* when somebody last proved it */
+    struct flow flow;
+    uint32_t granted_s;
+    uint32_t cseq;
+    uint32_t id;   /* unique within the AOR, never reused */
+    uint32_t size; /* of this binding with its texts: the step to the next */
+    uint16_t q;    /* thousandths; 1000 where none was given */
+    uint16_t uri_n;
+    uint16_t params_n; /* contact header parameters but q and expires */
+    uint16_t call_id_n;
+    uint8_t flags;   /* enum binding_flag */
+    uint8_t q_given; /* the phone wrote a q */
+    uint8_t zero[6];
+    /* texts: uri, params, call_id */
+};
+
+struct aor {
+    struct timer timer; /* TIMER_AOR: the earliest of all deadlines below */
+    uint64_t hash;
+    struct lease lease;
+    uint64_t sequence; /* of the last change given to the journal */
+    uint32_t size;     /* of the whole record */
+    uint32_t next_binding_id;
+    uint16_t text_n;   /* of the AOR's canonical text */
+    uint16_t bindings; /* tombstones included */
+    uint16_t to_n;     /* of the To URI as the phone wrote it (the realm depends on it) */
+    uint16_t zero;
+    /* texts: AOR, To URI; then the bindings */
+};
+
+static inline struct span aor_text(const struct aor *a)
+{
+    return span_make((const char *)(a + 1), a->text_n);
+}
+
+/* The To URI as the first phone wrote it: what goes upstream. */
+static inline struct span aor_to_uri(const struct aor *a)
+{
+    return span_make((const char *)(a + 1) + a->text_n, a->to_n);
+}
+
+static inline size_t record_pad(size_t n)
+{
+    return (n + 7) & ~(size_t)7;
+}
+
+/* The first binding, or NULL. Tombstones are among them. */
+static inline struct binding *aor_first(const struct aor *a)
+{
+    if (a->bindings == 0)
+        return NULL;
+    return (struct binding *)((uintptr_t)a + record_pad(sizeof *a + a->text_n + a->to_n));
+}
+
+static inline struct binding *aor_next(const struct aor *a, const struct binding *b)
+{
+    uintptr_t next = (uintptr_t)b + b->size;
+
+    return next < (uintptr_t)a + a->size ? (struct binding *)next : NULL;
+}
+
+static inline struct span binding_uri(const struct binding *b)
+{
+    return span_make((const char *)(b + 1), b->uri_n);
+}
+
+static inline struct span binding_params(const struct binding *b)
+{
+    return span_make((const char *)(b + 1) + b->uri_n, b->params_n);
+}
+
+static inline struct span binding_call_id(const struct binding *b)
+{
+    return span_make((const char *)(b + 1) + b->uri_n + b->params_n, b->call_id_n);
+}
+
+/* Counts as registered at this moment? */
+static inline bool binding_live(const struct binding *b, uint64_t now_ms)
+{
+    return !(b->flags & BINDING_TOMBSTONE) && b->expires_ms > now_ms;
+}
+
+static inline unsigned aor_live_count(const struct aor *a, uint64_t now_ms)
+{
+    unsigned n = 0;
+
+    for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
+        n += binding_live(b, now_ms);
+    return n;
+}
+
+#endif

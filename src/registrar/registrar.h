@@ -1,0 +1,41 @@
+/*
+ * registrar/registrar: REGISTERs from phones, and the leases upstream.
+ *
+ * The driver around the pure rules (rules.h): it decodes, asks the rules,
+ * applies the changes, forwards, answers. Core thread only. Design section 3.
+ */
+#ifndef MIDREG_REGISTRAR_REGISTRAR_H
+#define MIDREG_REGISTRAR_REGISTRAR_H
+
+#include "config/config.h"
+#include "location/journal.h"
+#include "location/location.h"
+#include "upstream/upstream.h"
+
+struct registrar;
+
+/* What the registrar works with; all of it outlives it. */
+struct registrar_parts {
+    struct runtime *rt;
+    const struct config *config;
+    struct location *location;
+    struct journal *journal;
+    struct transactions *transactions;
+    struct upstreams *upstreams;
+};
+
+/* NULL: no memory. Registers its timers. */
+struct registrar *registrar_new(const struct registrar_parts *parts);
+void registrar_free(struct registrar *r);
+
+/* A REGISTER that is no retransmission of a running transaction. */
+void registrar_receive(struct registrar *r, const struct sip_message *request,
+                       const struct flow *from);
+
+/* Changes have become durable: answers that waited leave now. */
+void registrar_durable(struct registrar *r);
+
+/* REGISTERs that wait or are on their way; for checks. */
+unsigned registrar_pending(const struct registrar *r);
+
+#endif

@@ -1,0 +1,55 @@
+/*
+ * sip/uri: SIP and SIPS URIs: decoding, parameters, comparison, canonical AOR.
+ *
+ * Zero copy: a decoded URI points into the text. Escapes stay as they are until
+ * something is compared or made canonical. Pure. RFC 3261 19.1 and 25.1.
+ */
+#ifndef MIDREG_SIP_URI_H
+#define MIDREG_SIP_URI_H
+
+#include "base/buf.h"
+#include "sip/message.h"
+
+enum sip_scheme { SIP_SCHEME_OTHER, SIP_SCHEME_SIP, SIP_SCHEME_SIPS, SIP_SCHEME_TEL };
+
+struct sip_uri {
+    struct span text; /* all of it */
+    enum sip_scheme scheme;
+    struct span user;     /* without password, escapes as written */
+    struct span password; /* p NULL: none */
+    struct span host;     /* a name, an IPv4 address, or [IPv6] with brackets */
+    bool has_user;
+    uint32_t port;       /* 0: none given */
+    struct span params;  /* ";a=b;c" or empty */
+    struct span headers; /* behind '?', or empty */
+};
+
+/*
+ * Decodes a URI that is `text` and nothing else (no angle brackets, no white
+ * space). Other schemes than sip and sips come back as SIP_SCHEME_OTHER or
+ * SIP_SCHEME_TEL with `text` alone set. False: malformed, fault->status 400.
+ */
+bool sip_uri_parse(struct span text, struct sip_uri *out, struct sip_fault *fault);
+
+/* A URI parameter by name (case-insensitive). True if present; *value is what
+ * is behind '=', or empty. */
+bool sip_uri_param(const struct sip_uri *uri, struct span name, struct span *value);
+
+/* RFC 3261 19.1.4, for sip and sips; other schemes byte by byte. Unescapes,
+ * ignores case where the rules do, treats user, ttl, method, maddr and
+ * transport as significant on either side. */
+bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b);
+
+/* Appends the unescaped form (%41 -> A). False: a bad escape. */
+bool sip_unescape(struct buf *out, struct span text);
+
+/* Appends "user" of the AOR canonically: unescaped where the character needs
+ * no escape in a user part, else %XX in upper case. So that equal users have
+ * equal bytes. False: a bad escape. RFC 3261 10.3 step 5. */
+bool sip_canonical_user(struct buf *out, struct span user);
+
+/* Appends the canonical AOR "sip:user@domain": sips becomes sip, user as
+ * above, host in lower case, no port, no parameters. False: no user, or bad. */
+bool sip_canonical_aor(struct buf *out, const struct sip_uri *uri);
+
+#endif

@@ -1,0 +1,95 @@
+/*
+ * transaction/client: client transactions, RFC 3261 17.1, RFC 6026.
+ *
+ * Make one with client_begin(), write the request with its branch in our Via,
+ * give it to client_send(). Responses are matched by branch, which holds the
+ * handle and 64 unpredictable bits. Core thread only.
+ *
+ *   INVITE:      Calling (A, B) -> Proceeding -> Accepted (2xx, timer M) -> gone
+ *                                            -> Completed (300-699, ACK, timer D) -> gone
+ *   non-INVITE:  Trying (E, F) -> Proceeding (E, F) -> Completed (K) -> gone
+ */
+#ifndef MIDREG_TRANSACTION_CLIENT_H
+#define MIDREG_TRANSACTION_CLIENT_H
+
+#include "sip/message.h"
+#include "transaction/transaction.h"
+
+enum client_state {
+    CLIENT_UNSENT,
+    CLIENT_CALLING, /* non-INVITE: Trying */
+    CLIENT_PROCEEDING,
+    CLIENT_COMPLETED,
+    CLIENT_ACCEPTED,
+};
+
+#define CLIENT_BRANCH_SIZE 64
+
+struct client_tx;
+
+struct client_user {
+    /* Each response the transaction passes up: every provisional, the final
+     * one, for INVITE also further 2xx. May end the fork, never the tx. */
+    void (*response)(void *self, struct client_tx *tx, const struct sip_message *response);
+    /* Timer B or F, or no final answer 32 s after a CANCEL. No final came. */
+    void (*timeout)(void *self, struct client_tx *tx);
+    /* The transaction ends now; its handle becomes stale. May be NULL. */
+    void (*ended)(void *self, struct client_tx *tx);
+};
+
+struct client_tx {
+    struct transactions *t;
+    struct handle handle;
+    enum client_state state;
+    enum sip_method method;
+    struct timer timer;     /* TIMER_CLIENT: A and E */
+    struct timer end_timer; /* TIMER_CLIENT_END: B, D, F, K, M */
+    uint32_t interval_ms;
+    struct flow flow;
+    char branch[CLIENT_BRANCH_SIZE]; /* terminated */
+    char *sent;                      /* the request, for retransmissions, CANCEL and ACK */
+    size_t sent_n;
+    char *ack; /* the ACK for a final answer of 300 to 699 */
+    size_t ack_n;
+    int status; /* of the last response; 0: none */
+    bool cancel_wanted;
+    bool cancel_sent;
+    char *cancel_reason; /* a Reason value, or NULL */
+    const struct client_user *user;
+    void *self;
+    uint64_t owner;
+};
+
+/*
+ * `loop_hash`: what routing depends on, for loop detection (RFC 5393 4.2.2); it
+ * is carried in the branch, client_branch_loop() reads it back. 0: none.
+ * NULL: no memory or room.
+ */
+struct client_tx *client_begin(struct transactions *t, enum sip_method method,
+                               const struct flow *to, uint32_t loop_hash,
+                               const struct client_user *user, void *self, uint64_t owner);
+/* "SIP/2.0/UDP host:port;branch=...": our Via value for this transaction. */
+void client_put_via(struct buf *out, const struct client_tx *tx);
+/* Sends the request (copied) and starts the timers. False: no memory; the
+ * transaction is gone then. */
+bool client_send(struct client_tx *tx, struct span request);
+/* Ends a transaction that was never sent. */
+void client_abandon(struct client_tx *tx);
+struct client_tx *client_get(struct transactions *t, struct handle h);
+
+/* Sends CANCEL as soon as a provisional answer allows it (RFC 3261 9.1);
+ * `reason` is a Reason value or empty. Once is enough. */
+void client_cancel(struct client_tx *tx, struct span reason);
+
+/* Tells the transaction that its user no longer wants its responses: it goes on
+ * alone (absorbs, ACKs, ends). */
+void client_forget(struct client_tx *tx);
+
+/* True: the response belonged to a transaction. */
+bool client_receive(struct transactions *t, const struct sip_message *response,
+                    const struct flow *from);
+
+/* The loop hash in a branch of ours. False: not a branch we made. */
+bool client_branch_loop(struct span branch, uint32_t *loop_hash);
+
+#endif

@@ -1,0 +1,49 @@
+/*
+ * upstream/upstream: the main registrars, and what we know of them.
+ *
+ * Who is an upstream, where it is reached, whether it challenges anybody (the
+ * probe). Core thread only.
+ */
+#ifndef MIDREG_UPSTREAM_UPSTREAM_H
+#define MIDREG_UPSTREAM_UPSTREAM_H
+
+#include "config/config.h"
+#include "transaction/client.h"
+
+enum upstream_openness {
+    UPSTREAM_UNKNOWN, /* no answer to the probe yet */
+    UPSTREAM_CLOSED,  /* it challenges */
+    UPSTREAM_OPEN,    /* it accepts anybody: its word proves nothing */
+};
+
+struct upstream {
+    const struct config_upstream *config;
+    struct flow flow;
+    struct address contact; /* our address in the contacts that it holds */
+    enum upstream_openness openness;
+    struct timer timer; /* TIMER_UPSTREAM: the next probe */
+    uint32_t probe_cseq;
+    struct upstreams *all;
+};
+
+struct upstreams {
+    struct runtime *rt;
+    const struct config *config;
+    struct transactions *transactions;
+    struct upstream list[CONFIG_UPSTREAMS_MAX];
+    unsigned count;
+};
+
+void upstreams_init(struct upstreams *u, struct runtime *rt, const struct config *config,
+                    struct transactions *transactions);
+
+/* Sends the first probes. Call once, when datagrams can be sent. */
+void upstreams_start(struct upstreams *u);
+
+/* The upstream that a message on this flow comes from, or NULL. */
+struct upstream *upstreams_sender(struct upstreams *u, const struct flow *from);
+
+/* The upstream that serves an AOR. */
+struct upstream *upstreams_of(struct upstreams *u, uint64_t aor_hash);
+
+#endif
