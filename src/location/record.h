@@ -14,28 +14,36 @@
 #include "base/address.h"
 #include "base/wheel.h"
 
-/* What the main registrar holds for this AOR, as far as we know (design 3.4). */
-enum lease_state {
-    LEASE_NONE,     /* nothing of ours is there */
-    LEASE_HELD,     /* granted until `until_ms` */
-    LEASE_DOUBTFUL, /* an answer was lost: it may or may not be there */
-};
-
 /* How midreg can register a lease by itself. */
 enum lease_means { MEANS_UNKNOWN, MEANS_ACL, MEANS_NONE };
 
+/*
+ * What the main registrar holds for this AOR, as far as we know (design 3.4). It
+ * surely holds our contact until `until_ms`; it may hold it until `may_ms`, which
+ * is later where an answer was lost.
+ */
 struct lease {
-    uint64_t until_ms; /* HELD, DOUBTFUL: when it lapses at the latest */
-    uint64_t next_ms;  /* when midreg acts on it next; 0: nothing planned */
+    uint64_t until_ms; /* 0: nothing granted */
+    uint64_t may_ms;   /* never before until_ms */
+    uint64_t next_ms;  /* midreg does not act on it before; 0: at once */
     uint32_t granted_s;
     uint32_t cseq;    /* the last one used */
-    uint8_t state;    /* enum lease_state */
     uint8_t means;    /* enum lease_means */
     uint8_t failures; /* own attempts that failed in a row */
     uint8_t refused;  /* own refreshes refused (403, 404) in a row */
-    uint8_t busy;     /* REGISTERs of this lease in flight or queued upstream */
-    uint8_t zero[3];
+    uint8_t busy;     /* REGISTERs of this lease waiting or in flight */
+    uint32_t zero;
 };
+
+static inline bool lease_held(const struct lease *l, uint64_t now_ms)
+{
+    return l->until_ms > now_ms;
+}
+
+static inline bool lease_possible(const struct lease *l, uint64_t now_ms)
+{
+    return l->may_ms > now_ms;
+}
 
 enum binding_flag {
     BINDING_TOMBSTONE = 1,   /* removed; kept 32 s so that a late copy changes nothing */
