@@ -1,1 +1,113 @@
-/* not written yet */
+/*
+ * base/table: open addressing with linear probing, at most three quarters full.
+ *
+ * Called by the location table and the transactions, on the core thread.
+ * Removing shifts the followers back, so there are no graves and a search ends
+ * at the first empty entry. Never shrinks.
+ */
+#include "base/table.h"
+
+#include <stdlib.h>
+
+#define TABLE_MIN 64
+
+void table_init(struct table *t)
+{
+    *t = (struct table){NULL, 0, 0};
+}
+
+void table_fini(struct table *t)
+{
+    free(t->entries);
+    table_init(t);
+}
+
+/* The entry of `key`, or the empty one where it would go. */
+static struct table_entry *table_seek(const struct table *t, uint64_t key)
+{
+    size_t i = (size_t)key & t->mask;
+
+    while (t->entries[i].value && t->entries[i].key != key)
+        i = (i + 1) & t->mask;
+    return &t->entries[i];
+}
+
+void *table_find(const struct table *t, uint64_t key)
+{
+    return t->entries ? table_seek(t, key)->value : NULL;
+}
+
+static bool table_grow(struct table *t)
+{
+    size_t cap = t->entries ? (t->mask + 1) * 2 : TABLE_MIN;
+    struct table bigger = {calloc(cap, sizeof *bigger.entries), cap - 1, t->used};
+
+    if (!bigger.entries)
+        return false;
+    for (size_t i = 0; t->entries && i <= t->mask; i++)
+        if (t->entries[i].value)
+            *table_seek(&bigger, t->entries[i].key) = t->entries[i];
+    free(t->entries);
+    *t = bigger;
+    return true;
+}
+
+bool table_put(struct table *t, uint64_t key, void *value)
+{
+    struct table_entry *e = t->entries ? table_seek(t, key) : NULL;
+
+    if (e && e->value) {
+        e->value = value;
+        return true;
+    }
+    if (!e || t->used + 1 > (t->mask + 1) / 4 * 3) {
+        if (!table_grow(t))
+            return false;
+        e = table_seek(t, key);
+    }
+    *e = (struct table_entry){key, value};
+    t->used++;
+    return true;
+}
+
+void *table_remove(struct table *t, uint64_t key)
+{
+    struct table_entry *gap = t->entries ? table_seek(t, key) : NULL;
+    void *value = gap ? gap->value : NULL;
+
+    if (!value)
+        return NULL;
+    for (size_t i = (size_t)(gap - t->entries);;) {
+        struct table_entry *e;
+
+        i = (i + 1) & t->mask;
+        e = &t->entries[i];
+        if (!e->value)
+            break;
+        /* It may fill the gap if the gap is not before its home. */
+        if (((i - (size_t)e->key) & t->mask) >= ((i - (size_t)(gap - t->entries)) & t->mask)) {
+            *gap = *e;
+            gap = e;
+        }
+    }
+    *gap = (struct table_entry){0, NULL};
+    t->used--;
+    return value;
+}
+
+void table_prefetch(const struct table *t, uint64_t key)
+{
+    if (t->entries)
+        __builtin_prefetch(&t->entries[(size_t)key & t->mask]);
+}
+
+void *table_next(const struct table *t, size_t *at)
+{
+    while (t->entries && *at <= t->mask) {
+        void *value = t->entries[(*at)++].value;
+
+        if (value)
+            return value;
+    }
+    return NULL;
+}

@@ -33,7 +33,7 @@ enum timer_kind {
     TIMER_KINDS
 };
 
-#define WHEEL_LEVELS 4
+#define WHEEL_LEVELS 7 /* bytes of due_ms: no deadline is too far */
 #define WHEEL_SLOTS  256
 
 typedef void timer_fn(void *self, struct timer *t);
