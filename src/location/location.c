@@ -1,1 +1,252 @@
-/* not written yet */
+/*
+ * location/location: the table of records, and the only code that shapes them.
+ *
+ * Called by the registrar (changes) and the proxy (reads), on the core thread.
+ * A record that grows is built anew and the old one freed last, so a spec may
+ * hold texts of the very record that it changes. Removing never allocates and
+ * never fails. Never blocks, never logs, never arms a timer.
+ */
+#include "location/location.h"
+
+#include <stdlib.h>
+
+#define TEXT_MAX UINT16_MAX
+
+void location_init(struct location *l, struct runtime *rt)
+{
+    *l = (struct location){.rt = rt};
+    table_init(&l->aors);
+}
+
+void location_fini(struct location *l)
+{
+    struct aor *a;
+    size_t at = 0;
+
+    while ((a = table_next(&l->aors, &at))) {
+        wheel_disarm(&l->rt->wheel, &a->timer);
+        free(a);
+    }
+    table_fini(&l->aors);
+    l->bindings = 0;
+    l->bytes = 0;
+}
+
+uint64_t location_hash(const struct location *l, struct span aor)
+{
+    return hash64(&l->rt->hasher, aor);
+}
+
+struct aor *location_find(const struct location *l, uint64_t hash)
+{
+    return table_find(&l->aors, hash);
+}
+
+static struct aor *aor_new(uint64_t hash, struct span aor, struct span to_uri)
+{
+    size_t size = record_pad(sizeof(struct aor) + aor.n + to_uri.n);
+    struct aor *a = calloc(1, size);
+
+    if (!a)
+        return NULL;
+    a->hash = hash;
+    a->size = (uint32_t)size;
+    a->next_binding_id = 1;
+    a->text_n = (uint16_t)aor.n;
+    a->to_n = (uint16_t)to_uri.n;
+    if (aor.n)
+        memcpy(a + 1, aor.p, aor.n);
+    if (to_uri.n)
+        memcpy((char *)(a + 1) + aor.n, to_uri.p, to_uri.n);
+    return a;
+}
+
+enum location_added location_ensure(struct location *l, struct span aor, struct span to_uri,
+                                    struct aor **out)
+{
+    uint64_t hash = location_hash(l, aor);
+    struct aor *a = location_find(l, hash);
+
+    *out = NULL;
+    if (a) {
+        if (!span_eq(aor_text(a), aor))
+            return LOCATION_COLLISION;
+        *out = a;
+        return LOCATION_OK;
+    }
+    if (span_eq(to_uri, aor))
+        to_uri = SPAN_NONE; /* most phones write it canonically: kept once */
+    if (aor.n > TEXT_MAX || to_uri.n > TEXT_MAX)
+        return LOCATION_NO_MEMORY;
+    a = aor_new(hash, aor, to_uri);
+    if (!a || !table_put(&l->aors, hash, a)) {
+        free(a);
+        return LOCATION_NO_MEMORY;
+    }
+    l->bytes += a->size;
+    *out = a;
+    return LOCATION_OK;
+}
+
+/* ---- the shape of a record ------------------------------------------------ */
+
+static bool counts(const struct binding *b)
+{
+    return !(b->flags & BINDING_TOMBSTONE);
+}
+
+static char *put_text(char *at, struct span text)
+{
+    if (text.n)
+        memcpy(at, text.p, text.n);
+    return at + text.n;
+}
+
+static void binding_write(struct binding *b, uint32_t id, const struct binding_spec *spec,
+                          size_t size)
+{
+    char *end = (char *)b + size;
+    char *at = (char *)(b + 1);
+
+    *b = (struct binding){
+        .expires_ms = spec->expires_ms,
+        .proved_ms = spec->proved_ms,
+        .flow = spec->flow,
+        .granted_s = spec->granted_s,
+        .cseq = spec->cseq,
+        .id = id,
+        .size = (uint32_t)size,
+        .q = spec->q,
+        .uri_n = (uint16_t)spec->uri.n,
+        .params_n = (uint16_t)spec->params.n,
+        .call_id_n = (uint16_t)spec->call_id.n,
+        .flags = spec->flags,
+        .q_given = spec->q_given,
+    };
+    at = put_text(at, spec->uri);
+    at = put_text(at, spec->params);
+    at = put_text(at, spec->call_id);
+    memset(at, 0, (size_t)(end - at));
+}
+
+/*
+ * A new record in which `old_n` bytes at `offset` (a binding, or nothing) have
+ * made room for the binding of `spec`. NULL: no memory, nothing has changed.
+ */
+static struct binding *record_rebuild(struct location *l, struct aor **record, size_t offset,
+                                      size_t old_n, uint32_t id, const struct binding_spec *spec)
+{
+    struct aor *old = *record;
+    size_t n = record_pad(sizeof(struct binding) + spec->uri.n + spec->params.n + spec->call_id.n);
+    size_t size = old->size - old_n + n;
+    struct aor *a;
+    struct binding *b;
+
+    if (spec->uri.n > TEXT_MAX || spec->params.n > TEXT_MAX || spec->call_id.n > TEXT_MAX ||
+        size > UINT32_MAX)
+        return NULL;
+    a = malloc(size);
+    if (!a)
+        return NULL;
+    memcpy(a, old, offset);
+    b = (struct binding *)(void *)((char *)a + offset);
+    binding_write(b, id, spec, n);
+    memcpy((char *)b + n, (const char *)old + offset + old_n, old->size - offset - old_n);
+    a->size = (uint32_t)size;
+    wheel_moved(&a->timer);
+    table_put(&l->aors, a->hash, a); /* replaces: needs no memory */
+    l->bytes += size - old->size;
+    l->bindings += counts(b);
+    *record = a;
+    free(old);
+    return b;
+}
+
+struct binding *location_bind(struct location *l, struct aor **a, const struct binding_spec *spec)
+{
+    struct binding *b;
+
+    if ((*a)->bindings == UINT16_MAX)
+        return NULL;
+    b = record_rebuild(l, a, (*a)->size, 0, (*a)->next_binding_id, spec);
+    if (b) {
+        (*a)->next_binding_id++;
+        (*a)->bindings++;
+    }
+    return b;
+}
+
+struct binding *location_rebind(struct location *l, struct aor **a, uint32_t id,
+                                const struct binding_spec *spec)
+{
+    struct binding *old = location_binding(*a, id);
+    bool counted = old && counts(old);
+    struct binding *b;
+
+    if (!old)
+        return NULL;
+    b = record_rebuild(l, a, (size_t)((char *)old - (char *)*a), old->size, id, spec);
+    if (b)
+        l->bindings -= counted;
+    return b;
+}
+
+bool location_bury(struct location *l, struct aor *a, uint32_t id, uint32_t cseq, uint64_t until_ms)
+{
+    struct binding *b = location_binding(a, id);
+
+    if (!b)
+        return false;
+    l->bindings -= counts(b);
+    b->flags |= BINDING_TOMBSTONE;
+    b->cseq = cseq;
+    b->expires_ms = until_ms;
+    return true;
+}
+
+void location_unbind(struct location *l, struct aor **record, uint32_t id)
+{
+    struct aor *a = *record;
+    struct binding *b = location_binding(a, id);
+    size_t n;
+    char *after;
+
+    if (!b)
+        return;
+    n = b->size;
+    after = (char *)b + n;
+    l->bindings -= counts(b);
+    l->bytes -= n;
+    memmove(b, after, (size_t)((char *)a + a->size - after));
+    a->size -= (uint32_t)n;
+    a->bindings--;
+    a = realloc(a, a->size);
+    if (!a)
+        return; /* it could not be made smaller: it stays where it is */
+    wheel_moved(&a->timer);
+    table_put(&l->aors, a->hash, a);
+    *record = a;
+}
+
+struct binding *location_binding(const struct aor *a, uint32_t id)
+{
+    for (struct binding *b = aor_first(a); b; b = aor_next(a, b))
+        if (b->id == id)
+            return b;
+    return NULL;
+}
+
+void location_delete(struct location *l, struct aor *a)
+{
+    for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
+        l->bindings -= counts(b);
+    l->bytes -= a->size;
+    wheel_disarm(&l->rt->wheel, &a->timer);
+    table_remove(&l->aors, a->hash);
+    free(a);
+}
+
+struct aor *location_next(const struct location *l, size_t *at)
+{
+    return table_next(&l->aors, at);
+}

@@ -77,7 +77,8 @@ struct aor {
     uint32_t next_binding_id;
     uint16_t text_n;   /* of the AOR's canonical text */
     uint16_t bindings; /* tombstones included */
-    uint16_t to_n;     /* of the To URI as the phone wrote it (the realm depends on it) */
+    uint16_t to_n;     /* of the To URI as the phone wrote it (the realm depends on it);
+                          0: it is the canonical text */
     uint16_t zero;
     /* texts: AOR, To URI; then the bindings */
 };
@@ -90,6 +91,8 @@ static inline struct span aor_text(const struct aor *a)
 /* The To URI as the first phone wrote it: what goes upstream. */
 static inline struct span aor_to_uri(const struct aor *a)
 {
+    if (a->to_n == 0)
+        return aor_text(a);
     return span_make((const char *)(a + 1) + a->text_n, a->to_n);
 }
 
