@@ -65,7 +65,8 @@ struct config {
 
 /*
  * Reads and checks `path`. On success a new config. Otherwise NULL, and each
- * mistake is on `errors` as "FILE:LINE: what is wrong; what to do".
+ * mistake is on `errors` as "FILE:LINE: what is wrong; what to do" ("FILE: ..."
+ * where something is missing altogether).
  */
 struct config *config_load(const char *path, FILE *errors);
 /* The same from text; `name` stands for the file in messages. For tests. */

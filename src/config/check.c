@@ -1,0 +1,112 @@
+/*
+ * config/check: contradictions between settings that are each right.
+ *
+ * A setting that was refused before keeps its default here, so that one mistake
+ * is not told twice. Main thread only.
+ */
+#include "config/reader.h"
+
+/* Where to point: the first of the two that stands in the file. */
+static const config_setting_t *place(const struct reader *r, const char *first, const char *second)
+{
+    const config_setting_t *s = config_setting_get_member(r->root, first);
+
+    return s ? s : config_setting_get_member(r->root, second);
+}
+
+static void check_expiries(struct reader *r)
+{
+    const struct config *c = r->config;
+
+    if (c->min_expires_s > c->phone_expires_s)
+        reader_mistake(r, place(r, "min-expires", "phone-expires"),
+                       "min-expires (%u s) is longer than phone-expires (%u s): no phone could "
+                       "register; lower min-expires or raise phone-expires",
+                       c->min_expires_s, c->phone_expires_s);
+    /* Where midreg has no means of its own, a phone must come between the half
+     * of the lease and its end. */
+    if (c->upstream_expires_s / 2 < c->phone_expires_s)
+        reader_mistake(r, place(r, "upstream-expires", "phone-expires"),
+                       "upstream-expires (%u s) is less than twice phone-expires (%u s): leases "
+                       "would lapse between two REGISTERs of a phone; raise upstream-expires",
+                       c->upstream_expires_s, c->phone_expires_s);
+    if (c->fork_timeout_ms > c->timer_c_ms)
+        reader_mistake(r, place(r, "fork-timeout", "timer-c"),
+                       "fork-timeout is longer than timer-c: calls would end before the phones "
+                       "of a lower q ring; lower fork-timeout");
+    if (c->forward_timeout_ms > c->forward_timeout_new_ms)
+        reader_mistake(r, place(r, "forward-timeout", "forward-timeout-new"),
+                       "forward-timeout is longer than forward-timeout-new: known phones would "
+                       "wait longer than new ones; lower forward-timeout");
+}
+
+static void check_domains(struct reader *r)
+{
+    const struct config *c = r->config;
+
+    if (c->domain_count || config_setting_get_member(r->root, "domains"))
+        return;
+    for (unsigned i = 0; i < c->listen_count; i++)
+        if (!address_is_loopback(&c->listen[i].address)) {
+            reader_mistake(r, config_setting_get_member(r->root, "listen"),
+                           "domains is missing, which only listeners on loopback can do without; "
+                           "write for example domains = [ \"example.com\" ]");
+            return;
+        }
+}
+
+/* Can this listener's socket send to that address? */
+static bool reaches(const struct config_listener *listener, const struct address *to)
+{
+    return listener->address.family == to->family &&
+           (!address_is_loopback(&listener->address) || address_is_loopback(to));
+}
+
+static bool is_own(const struct config_listener *listener, const struct address *to)
+{
+    return listener->address.port == to->port &&
+           (address_same_host(&listener->address, to) ||
+            (address_is_any(&listener->address) && address_is_loopback(to) &&
+             listener->address.family == to->family));
+}
+
+static void check_upstream(struct reader *r, const struct config_upstream *up)
+{
+    const config_setting_t *group = config_setting_get_member(
+        config_setting_get_member(r->root, "upstream"), up->name ? up->name : "");
+    const config_setting_t *at = group ? config_setting_get_member(group, "address") : NULL;
+    const struct config *c = r->config;
+    bool reached = c->listen_count == 0; /* that is told already */
+
+    if (up->address.family == ADDRESS_NONE)
+        return;
+    for (unsigned i = 0; i < c->listen_count; i++) {
+        if (is_own(&c->listen[i], &up->address)) {
+            reader_mistake(r, at,
+                           "the address of upstream %s is our own: midreg would register at "
+                           "itself; write the main registrar's address and port",
+                           up->name);
+            return;
+        }
+        reached |= reaches(&c->listen[i], &up->address);
+    }
+    if (!reached)
+        reader_mistake(r, at,
+                       "no listener can send to upstream %s (another address family, or all "
+                       "listeners are on loopback); add one to listen",
+                       up->name);
+}
+
+void reader_check(struct reader *r)
+{
+    const struct config *c = r->config;
+
+    check_expiries(r);
+    check_domains(r);
+    if (c->upstream_count == 0 && !(config_setting_get_member(r->root, "upstream") && r->mistakes))
+        reader_mistake(r, config_setting_get_member(r->root, "upstream"),
+                       "there is no upstream; write for example upstream = { pbx = { address = "
+                       "\"10.0.0.5:5080\" } }");
+    for (unsigned i = 0; i < c->upstream_count; i++)
+        check_upstream(r, &c->upstream[i]);
+}

@@ -1,0 +1,69 @@
+/*
+ * config/options: the one table of options.
+ *
+ * Parsing, the messages of `midreg check` and the output of `midreg defaults`
+ * are all made from it: an option exists here or not at all. Used inside this
+ * room only. Constant data; main thread.
+ */
+#ifndef MIDREG_CONFIG_OPTIONS_H
+#define MIDREG_CONFIG_OPTIONS_H
+
+#include "config/config.h"
+
+enum option_type {
+    OPTION_BOOL,      /* bool */
+    OPTION_NUMBER,    /* uint32_t, from min to max */
+    OPTION_SECONDS,   /* uint32_t, whole seconds; min and max in ms */
+    OPTION_MILLIS,    /* uint64_t; min and max in ms */
+    OPTION_CHOICE,    /* an enum: one of `choices` */
+    OPTION_TEXT,      /* char *, not empty */
+    OPTION_ADDRESS,   /* struct address; `port` where none is written */
+    OPTION_LISTENERS, /* config.listen */
+    OPTION_DOMAINS,   /* config.domains */
+    OPTION_HEADERS,   /* config.strip_headers */
+    OPTION_UPSTREAMS, /* config.upstream */
+};
+
+/* The field of an option that is checked but kept nowhere. */
+#define OPTION_NO_FIELD SIZE_MAX
+
+struct option_choice {
+    const char *name; /* NULL ends the list */
+    int value;        /* of the enum, or OPTION_NOT_BUILT */
+};
+
+#define OPTION_NOT_BUILT (-1)
+
+struct option {
+    const char *name;
+    enum option_type type;
+    uint16_t port;
+    size_t field;         /* offset in struct config or struct config_upstream */
+    const char *fallback; /* the default as one writes it in the file; NULL: none */
+    const char *example;  /* where there is no default: what one could write */
+    uint64_t min, max;
+    const struct option_choice *choices;
+    const char *meaning;
+};
+
+struct option_table {
+    const struct option *options;
+    unsigned count;
+};
+
+extern const struct option_table config_options;
+/* What stands in each upstream = { NAME = { ... } }. */
+extern const struct option_table config_upstream_options;
+
+/* The option of this name, or NULL. */
+const struct option *option_find(const struct option_table *table, const char *name);
+/* The known option that `name` most likely means, or NULL. */
+const struct option *option_nearest(const struct option_table *table, const char *name);
+
+/* A duration as one writes it: "500ms", "2m", "1h". Milliseconds. */
+struct duration_text {
+    char text[24];
+};
+const char *duration_format(struct duration_text *room, uint64_t ms);
+
+#endif

@@ -1,0 +1,40 @@
+/*
+ * config/reader: one reading of a configuration file.
+ *
+ * Carries what the steps of a reading share: read each setting by its row of
+ * the option table (config.c, value.c), then look for contradictions between
+ * them (check.c). Mistakes are told at once and counted. Used inside this room
+ * only. Main thread.
+ */
+#ifndef MIDREG_CONFIG_READER_H
+#define MIDREG_CONFIG_READER_H
+
+#include "config/options.h"
+
+#include <libconfig.h>
+
+struct reader {
+    struct config *config;
+    const config_setting_t *root;
+    const char *name; /* of the file, for messages */
+    FILE *errors;
+    unsigned mistakes;
+};
+
+/* Tells a mistake: "FILE:LINE: ...", or "FILE: ..." without a setting. */
+void reader_mistake(struct reader *r, const config_setting_t *at, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+/* Reads the setting by its row into the struct at `base`. */
+void reader_value(struct reader *r, const struct option *o, config_setting_t *s, void *base);
+/* The lists. What was read before is replaced. */
+void reader_listeners(struct reader *r, config_setting_t *s);
+void reader_domains(struct reader *r, config_setting_t *s);
+void reader_headers(struct reader *r, config_setting_t *s);
+/* The upstreams, each a group of its own options. */
+void reader_upstreams(struct reader *r, config_setting_t *s);
+
+/* Contradictions between settings that are each right. */
+void reader_check(struct reader *r);
+
+#endif

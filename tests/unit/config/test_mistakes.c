@@ -1,0 +1,253 @@
+/*
+ * Every mistake in a configuration is told: with file and line, what is wrong
+ * and what to do; all of them, not only the first; and nothing is told twice.
+ */
+#include "config/config.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define GOOD                                                                                       \
+    "listen = [ \"udp:127.0.0.1:5060\" ]\nupstream = { pbx = { address = \"127.0.0.1:5080\" } }\n"
+
+struct row {
+    const char *text;
+    const char *message; /* the beginning of the only line that is told */
+};
+
+static char *messages_of(const char *text)
+{
+    char *messages = NULL;
+    size_t size;
+    FILE *errors = open_memstream(&messages, &size);
+    struct config *c;
+
+    assert_non_null(errors);
+    c = config_parse(text, "t.conf", errors);
+    assert_int_equal(fclose(errors), 0);
+    if (c)
+        fail_msg("accepted: %s", text);
+    return messages;
+}
+
+static void check_rows(const struct row *rows, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        char *messages = messages_of(rows[i].text);
+        char *end = strchr(messages, '\n');
+
+        if (strncmp(messages, rows[i].message, strlen(rows[i].message)) != 0)
+            fail_msg("wanted: %s\ngot: %s", rows[i].message, messages);
+        if (!end || end[1])
+            fail_msg("more than one line: %s", messages);
+        free(messages);
+    }
+}
+
+#define CHECK_ROWS(rows) check_rows(rows, sizeof(rows) / sizeof(rows)[0])
+
+static void test_syntax(void **state)
+{
+    static const struct row rows[] = {
+        {"listen = [\n\"udp:127.0.0.1\"\n", "t.conf:"},
+        {GOOD "min-expires = = 3\n", "t.conf:3: syntax error"},
+        {GOOD "rate = 3\nrate = 4\n", "t.conf:4: duplicate setting name"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void test_unknown(void **state)
+{
+    static const struct row rows[] = {
+        {GOOD "phone-expire = 3\n",
+         "t.conf:3: unknown option \"phone-expire\"; did you mean \"phone-expires\"?"},
+        {GOOD "phone_expires = 90\n",
+         "t.conf:3: unknown option \"phone_expires\"; did you mean \"phone-expires\"?"},
+        {GOOD "domian = [ ]\n", "t.conf:3: unknown option \"domian\"; did you mean \"domains\"?"},
+        {GOOD "whatever-this-is = 3\n",
+         "t.conf:3: unknown option \"whatever-this-is\"; `midreg defaults` lists"},
+        {GOOD "rate = 3\n", "t.conf:3: rate does not belong here; move it into an upstream"},
+        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1:1\",\n"
+         "adress = \"x\" } }\n",
+         "t.conf:3: unknown option \"adress\" in upstream a; did you mean \"address\"?"},
+        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1:1\",\n"
+         "mode = \"aor\" } }\n",
+         "t.conf:3: mode does not belong in an upstream; move it out"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void test_types(void **state)
+{
+    static const struct row rows[] = {
+        {GOOD "allow-open-upstream = 1\n",
+         "t.conf:3: allow-open-upstream must be true or false, not a number"},
+        {GOOD "max-contacts = \"3\"\n", "t.conf:3: max-contacts must be a whole number, not a st"},
+        {GOOD "max-contacts = 3.5\n", "t.conf:3: max-contacts must be a whole number, not a numb"},
+        {GOOD "phone-expires = true\n", "t.conf:3: phone-expires must be a duration, not true or"},
+        {GOOD "mode = 3\n", "t.conf:3: mode must be a string, not a number"},
+        {GOOD "state-dir = [ ]\n", "t.conf:3: state-dir must be a string, not a list"},
+        {GOOD "advertise = { }\n", "t.conf:3: advertise must be a string, not a group { }"},
+        {GOOD "domains = \"example.com\"\n", "t.conf:3: domains must be a list of strings"},
+        {GOOD "domains = [ 3 ]\n", "t.conf:3: entry 1 of domains is no string"},
+        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = \"127.0.0.1:5080\"\n",
+         "t.conf:2: upstream must be a group"},
+        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { address = \"127.0.0.1:5080\" }\n",
+         "t.conf:2: upstream.address must be a group under a name"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void test_ranges(void **state)
+{
+    static const struct row rows[] = {
+        {GOOD "max-contacts = 0\n",
+         "t.conf:3: max-contacts = 0 is out of range; it must be from 1 to 100"},
+        {GOOD "max-contacts = 9000000000L\n", "t.conf:3: max-contacts = 9000000000 is out of ran"},
+        {GOOD "expires-jitter = -1\n", "t.conf:3: expires-jitter = -1 is out of range"},
+        {GOOD "phone-expires = 0\n",
+         "t.conf:3: phone-expires is out of range; it must be from 1s to 1d"},
+        {GOOD "phone-expires = \"2w\"\n", "t.conf:3: phone-expires is out of range"},
+        {GOOD "phone-expires = 90.5\n", "t.conf:3: phone-expires must be whole seconds"},
+        {GOOD "fork-timeout = \"20 s\"\n", "t.conf:3: fork-timeout = \"20 s\" is no duration"},
+        {GOOD "fork-timeout = \"0x20\"\n", "t.conf:3: fork-timeout = \"0x20\" is no duration"},
+        {GOOD "fork-timeout = \"1e3\"\n", "t.conf:3: fork-timeout = \"1e3\" is no duration"},
+        {GOOD "fork-timeout = \"nan\"\n", "t.conf:3: fork-timeout = \"nan\" is no duration"},
+        {GOOD "fork-timeout = \"\"\n", "t.conf:3: fork-timeout = \"\" is no duration"},
+        {GOOD "fork-timeout = 1e400\n", "t.conf:3: fork-timeout is out of range"},
+        {GOOD "state-dir = \"\"\n", "t.conf:3: state-dir is empty"},
+        {GOOD "advertise = \"0.0.0.0\"\n", "t.conf:3: advertise = \"0.0.0.0\" is no address that"},
+        {GOOD "advertise = \"pbx.example.com\"\n", "t.conf:3: advertise = \"pbx.example.com\" is "},
+        {GOOD "log-level = \"loud\"\n",
+         "t.conf:3: log-level = \"loud\" is not known; choose from \"warn\", \"info\", \"debug\""},
+        {GOOD "domains = [ ]\n", "t.conf:3: domains is empty"},
+        {GOOD "domains = [ \"sip:example.com\" ]\n", "t.conf:3: \"sip:example.com\" is no domain"},
+        {GOOD "domains = [ \"a..b\" ]\n", "t.conf:3: \"a..b\" is no domain"},
+        {GOOD "domains = [ \"a.b\",\n\"A.B\" ]\n", "t.conf:4: the domain \"A.B\" stands here twi"},
+        {GOOD "strip-headers = [ \"X Foo\" ]\n", "t.conf:3: \"X Foo\" is no header name"},
+        {GOOD "strip-headers = [ \"*\" ]\n", "t.conf:3: \"*\" is no header name"},
+        {GOOD "strip-headers = [ \"c*\" ]\n", "t.conf:3: \"c*\" would remove Call-ID"},
+        {GOOD "strip-headers = [ \"via\" ]\n", "t.conf:3: \"via\" would remove Via"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void test_not_built_yet(void **state)
+{
+    static const struct row rows[] = {
+        {GOOD "mode = \"mirror\"\n",
+         "t.conf:3: mode = \"mirror\" is not built yet in this version; choose from \"aor\""},
+        {GOOD "auth = \"local\"\n",
+         "t.conf:3: auth = \"local\" is not built yet in this version; choose from \"upstream\", "},
+        {GOOD "store = \"sqlite:/var/lib/midreg/midreg.db\"\n",
+         "t.conf:3: store = \"sqlite:/var/lib/midreg/midreg.db\" is not built yet"},
+        {"listen = [ \"udp:127.0.0.1\",\n\"tcp:127.0.0.1:5060\" ]\n"
+         "upstream = { a = { address = \"127.0.0.1:5080\" } }\n",
+         "t.conf:2: listen \"tcp:127.0.0.1:5060\": tcp is not built yet in this version"},
+        {"listen = [ \"wss:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1:5080\" } }\n",
+         "t.conf:1: listen \"wss:127.0.0.1\": wss is not built yet in this version"},
+        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1:5080\" },\n"
+         " b = { address = \"127.0.0.1:5090\" } }\n",
+         "t.conf:3: upstream b is one too many"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void test_contradictions(void **state)
+{
+    static const struct row rows[] = {
+        {GOOD "phone-expires = 30\n",
+         "t.conf:3: min-expires (60 s) is longer than phone-expires (30 s)"},
+        {GOOD "min-expires = 180\n",
+         "t.conf:3: min-expires (180 s) is longer than phone-expires (120 s)"},
+        {GOOD "upstream-expires = 200\n",
+         "t.conf:3: upstream-expires (200 s) is less than twice phone-expires (120 s)"},
+        {GOOD "timer-c = 10\n", "t.conf:3: fork-timeout is longer than timer-c"},
+        {GOOD "forward-timeout = 20\n", "t.conf:3: forward-timeout is longer than forward-timeou"},
+        {"upstream = { a = { address = \"127.0.0.1:5080\" } }\n", "t.conf: domains is missing"},
+        {"listen = [ \"udp:127.0.0.1\", \"udp:10.0.0.9:5060\" ]\n"
+         "upstream = { a = { address = \"127.0.0.1:5080\" } }\n",
+         "t.conf:1: domains is missing"},
+        {"listen = [ \"udp:127.0.0.1\" ]\n", "t.conf: there is no upstream"},
+        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { }\n", "t.conf:2: there is no upstream"},
+        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { a = { } }\n",
+         "t.conf:2: upstream a has no address"},
+        {"listen = [ ]\nupstream = { a = { address = \"127.0.0.1:5080\" } }\n",
+         "t.conf:1: listen is empty"},
+        {"listen = [ \"udp:127.0.0.1\",\n\"udp:127.0.0.1:5060\" ]\n"
+         "upstream = { a = { address = \"127.0.0.1:5080\" } }\n",
+         "t.conf:2: listen \"udp:127.0.0.1:5060\" takes the same port as entry 1"},
+        {"domains = [ \"a.b\" ]\nlisten = [ \"udp:0.0.0.0\",\n\"udp:10.0.0.1\" ]\n"
+         "upstream = { a = { address = \"10.0.0.2\" } }\n",
+         "t.conf:3: listen \"udp:10.0.0.1\" takes the same port as entry 1"},
+        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1\" } }\n",
+         "t.conf:2: the address of upstream a is our own"},
+        {"domains = [ \"a.b\" ]\nupstream = { a = { address = \"127.0.0.1:5060\" } }\n",
+         "t.conf:2: the address of upstream a is our own"},
+        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { a = { address = \"10.0.0.5:5080\" } }\n",
+         "t.conf:2: no listener can send to upstream a"},
+        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { a = { address = \"[::1]:5080\" } }\n",
+         "t.conf:2: no listener can send to upstream a"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
+static void test_all_are_told(void **state)
+{
+    char *messages = messages_of("phone-expire = 3\n"
+                                 "max-contacts = 0\n"
+                                 "listen = [ \"5060\",\n"
+                                 "\"tls:127.0.0.1\" ]\n"
+                                 "upstream = { a = { address = \"nowhere\", rate = -1 } }\n");
+
+    (void)state;
+    assert_non_null(strstr(messages, "t.conf:1: unknown option"));
+    assert_non_null(strstr(messages, "t.conf:2: max-contacts"));
+    assert_non_null(strstr(messages, "t.conf:3: listen \"5060\" does not begin"));
+    assert_non_null(strstr(messages, "t.conf:4: listen \"tls:127.0.0.1\": tls is not built"));
+    assert_non_null(strstr(messages, "t.conf:5: address = \"nowhere\" is no IP address"));
+    assert_non_null(strstr(messages, "t.conf:5: rate = -1 is out of range"));
+    free(messages);
+}
+
+static void test_unreadable(void **state)
+{
+    char text[256] = "";
+    FILE *errors = fmemopen(text, sizeof text - 1, "w");
+
+    (void)state;
+    assert_non_null(errors);
+    assert_null(config_load("/nowhere/midreg.conf", errors));
+    assert_null(config_load("/tmp", errors));
+    assert_int_equal(fclose(errors), 0);
+    assert_non_null(strstr(text, "/nowhere/midreg.conf: cannot be read: No such file"));
+    assert_non_null(strstr(text, "/tmp: cannot be read: Is a directory"));
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_syntax),        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_types),         cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_not_built_yet), cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_all_are_told),  cmocka_unit_test(test_unreadable),
+    };
+
+    return cmocka_run_group_tests_name("config-mistakes", tests, NULL, NULL);
+}
