@@ -1,0 +1,62 @@
+"""What a FreeSWITCH stores of registrations, and how `multiple-registrations` governs it."""
+import re
+import time
+
+
+def canonical(contact):
+    """How FreeSWITCH spells a URI back: unreserved escapes undone, the others in upper case."""
+    def escape(m):
+        char = chr(int(m.group(1), 16))
+        return char if re.match(r"[A-Za-z0-9_.~-]", char) else "%" + m.group(1).upper()
+    return re.sub(r"%([0-9A-Fa-f]{2})", escape, contact)
+
+
+class Row:
+    def __init__(self, contact, call_id, granted):
+        self.contact, self.call_id, self.granted = contact, call_id, granted
+        self.expires_at = time.monotonic() + granted
+
+    @property
+    def left(self):
+        return max(0, round(self.expires_at - time.monotonic()))
+
+
+class Bindings:
+    """Rows by AOR. A row is known by its exact contact string."""
+
+    LINGER = 60.0  # a row is used that long beyond its expiry
+
+    def __init__(self, multiple="contact"):
+        assert multiple in ("contact", "call-id", "false")
+        self.multiple = multiple
+        self.rows = {}
+
+    def _matches(self, row, contact, call_id):
+        if self.multiple == "contact":
+            return row.contact == contact
+        return self.multiple == "false" or row.call_id == call_id
+
+    def _drop(self, aor, contact, call_id):
+        self.rows[aor] = [r for r in self.rows.get(aor, []) if not self._matches(r, contact, call_id)]
+
+    def add(self, aor, contact, call_id, granted):
+        if self.multiple == "contact":  # the same contact of another AOR is replaced too
+            for other in list(self.rows):
+                self._drop(other, contact, call_id)
+        else:
+            self._drop(aor, contact, call_id)
+        self.rows.setdefault(aor, []).append(Row(contact, call_id, granted))
+
+    def remove(self, aor, contact, call_id):
+        if contact == "*" and self.multiple == "contact":
+            return  # nothing happens, and it answers 200
+        self._drop(aor, contact, call_id)
+
+    def purge(self, aor=None):
+        self.rows = {a: r for a, r in self.rows.items() if aor not in (None, a)}
+
+    def unexpired(self, aor):
+        return [r for r in self.rows.get(aor, []) if r.expires_at > time.monotonic()]
+
+    def callable(self, aor):
+        return [r for r in self.rows.get(aor, []) if r.expires_at + self.LINGER > time.monotonic()]

@@ -1,0 +1,181 @@
+"""A UDP socket that speaks SIP: an inbox without copies, waiting with deadlines.
+
+Copies of a message (retransmissions) are counted, not delivered again; what was answered is
+answered again, as a transaction would.
+"""
+import socket
+import threading
+import time
+
+from toolkit.sip import BadMessage, Message, new_branch, respond, token
+
+PATIENCE = 6.0
+
+
+def poll(condition, what, timeout=PATIENCE):
+    """Waits until condition() is true; returns its value."""
+    end = time.monotonic() + timeout
+    while True:
+        value = condition()
+        if value:
+            return value
+        assert time.monotonic() < end, "not within %.1f s: %s" % (timeout, what)
+        time.sleep(0.01)
+
+
+def is_request(method, call_id=None):
+    return lambda m: m.is_request and m.method == method and call_id in (None, m.call_id)
+
+
+def is_response(to, low=100, high=699):
+    """A response to this request."""
+    return lambda m: (not m.is_request and low <= m.status <= high and m.call_id == to.call_id
+                      and m.get("cseq") == to.get("cseq") and m.branch == to.branch)
+
+
+class Endpoint:
+    def __init__(self, port=0, host="127.0.0.1"):
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind((host, port))
+        self.host, self.port = self.socket.getsockname()
+        self.tag = token(8)
+        self.news = threading.Condition()
+        self.inbox = []    # not yet taken by wait()
+        self.log = []      # all that came, without copies
+        self.copies = {}   # identity -> how many came
+        self.replies = {}  # identity -> (what it was answered with, where to)
+        self.marks = set()
+        self.closed = False
+        self.thread = threading.Thread(target=self._run, daemon=True)
+        self.thread.start()
+
+    @property
+    def address(self):
+        return (self.host, self.port)
+
+    @property
+    def hostport(self):
+        return "%s:%d" % self.address
+
+    def close(self):
+        if not self.closed:
+            self.closed = True
+            self.send(b"", self.address)  # wakes the thread
+            self.thread.join()
+            self.socket.close()
+
+    # -- receiving -------------------------------------------------------------------------
+    def _run(self):
+        while not self.closed:
+            try:
+                data, source = self.socket.recvfrom(65535)
+            except ConnectionError:
+                continue
+            if data.startswith(b"mark "):
+                with self.news:
+                    self.marks.add(data)
+                    self.news.notify_all()
+                continue
+            try:
+                message = Message.parse(data)
+            except BadMessage:
+                continue
+            message.source, message.time = source, time.monotonic()
+            self._deliver(message)
+
+    def _deliver(self, message):
+        identity = message.identity()
+        with self.news:
+            self.copies[identity] = self.copies.get(identity, 0) + 1
+            again = self.copies[identity] > 1
+            reply = self.replies.get(identity)
+            if not again:
+                self.log.append(message)
+                if not self.handle(message):
+                    self.inbox.append(message)
+            self.news.notify_all()
+        if again and reply:
+            self.send(*reply)
+        elif again:
+            self.handle_again(message)
+
+    def handle(self, message):
+        """For those who answer by themselves: true takes the message out of the inbox."""
+        return False
+
+    def handle_again(self, message):
+        """A copy of a message that was not answered."""
+
+    def take(self, match):
+        with self.news:
+            for message in self.inbox:
+                if match(message):
+                    self.inbox.remove(message)
+                    return message
+        return None
+
+    def wait(self, match, what, timeout=PATIENCE):
+        """The first message in the inbox that matches."""
+        end = time.monotonic() + timeout
+        with self.news:
+            while True:
+                message = self.take(match)
+                if message:
+                    return message
+                left = end - time.monotonic()
+                assert left > 0, "no %s within %.1f s; there is %s" % (what, timeout, self.inbox)
+                self.news.wait(left)
+
+    def settle(self):
+        """Returns when everything sent to this endpoint before now has been read."""
+        mark = b"mark " + token().encode()
+        self.socket.sendto(mark, self.address)
+        with self.news:
+            assert self.news.wait_for(lambda: mark in self.marks, PATIENCE), "endpoint does not read"
+
+    def received(self, match):
+        """All messages so far that match; nothing that was sent before is missed."""
+        self.settle()
+        with self.news:
+            return [m for m in self.log if match(m)]
+
+    # -- sending ---------------------------------------------------------------------------
+    def send(self, message, to):
+        self.socket.sendto(message.bytes() if isinstance(message, Message) else message, to)
+
+    def via(self, branch=None):
+        return "SIP/2.0/UDP %s;rport;branch=%s" % (self.hostport, branch or new_branch())
+
+    def request(self, method, uri, from_, to, call_id=None, cseq=1, headers=(), body=b""):
+        fixed = [("Via", self.via()), ("Max-Forwards", "70"), ("From", from_), ("To", to),
+                 ("Call-ID", call_id or token(16)), ("CSeq", "%d %s" % (cseq, method))]
+        if body:
+            fixed.append(("Content-Type", "application/sdp"))
+        return Message("%s %s SIP/2.0" % (method, uri), fixed + list(headers), body)
+
+    def final(self, request, to, timeout=PATIENCE):
+        """Waits for the final response; repeats the request as RFC 3261 17.1.2.2 says."""
+        end, pause = time.monotonic() + timeout, 0.5
+        while request.method != "INVITE" and time.monotonic() + pause < end:
+            try:
+                return self.wait(is_response(request, 200), "", pause)
+            except AssertionError:
+                self.send(request, to)
+                pause = min(2 * pause, 4)
+        return self.wait(is_response(request, 200), "final response to " + request.start,
+                         max(end - time.monotonic(), 0.01))
+
+    def exchange(self, request, to, timeout=PATIENCE):
+        """Sends a request other than INVITE and returns its final response."""
+        self.send(request, to)
+        return self.final(request, to, timeout)
+
+    def reply(self, request, status, phrase=None, headers=(), body=b""):
+        """Answers a request; the same again for its retransmissions."""
+        headers = list(headers)
+        if body:
+            headers.append(("Content-Type", "application/sdp"))
+        message = respond(request, status, phrase, self.tag, headers, body)
+        self.replies[request.identity()] = (message, request.source)
+        self.send(message, request.source)
+        return message

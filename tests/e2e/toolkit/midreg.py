@@ -1,0 +1,121 @@
+"""The program under test: run, asked, ended; its sanitizers must stay silent."""
+import os
+import re
+import signal
+import socket
+import subprocess
+import threading
+import time
+from pathlib import Path
+
+from toolkit.endpoint import poll
+
+PROJECT = Path(__file__).resolve().parents[3]
+BINARY = Path(os.environ.get("MIDREG", "build/midreg"))
+BINARY = BINARY if BINARY.is_absolute() else PROJECT / BINARY
+SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|ThreadSanitizer")
+END_WITHIN = 3.0
+
+
+def environment():
+    return dict(os.environ, ASAN_OPTIONS="detect_leaks=1:exitcode=99:detect_stack_use_after_return=1",
+                UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
+
+
+def free_port():
+    """A port that was free a moment ago, for UDP and TCP."""
+    while True:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+            udp.bind(("127.0.0.1", 0))
+            try:
+                tcp.bind(udp.getsockname())
+            except OSError:
+                continue
+            return udp.getsockname()[1]
+
+
+def udp_port_bound(port):
+    with open("/proc/net/udp") as table:
+        return any(int(line.split()[1].split(":")[1], 16) == port for line in list(table)[1:])
+
+
+def command(*arguments, timeout=10):
+    """A sub-command that ends by itself."""
+    return subprocess.run([BINARY, *map(str, arguments)], capture_output=True, text=True,
+                          timeout=timeout, env=environment())
+
+
+class Midreg:
+    """`midreg run -c FILE`, from start to SIGTERM."""
+
+    def __init__(self, config_file, port):
+        self.port, self.address = port, ("127.0.0.1", port)
+        self.config_file = config_file
+        self.lines, self.news = [], threading.Condition()
+        self.process = subprocess.Popen([BINARY, "run", "-c", config_file], env=environment(),
+                                        stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                        stderr=subprocess.PIPE, text=True, errors="replace")
+        self.reader = threading.Thread(target=self._read, daemon=True)
+        self.reader.start()
+        poll(lambda: self.process.poll() is not None or udp_port_bound(port), "midreg listens")
+        assert self.process.poll() is None, "midreg ended at once:\n" + self.output
+
+    def _read(self):
+        for line in self.process.stderr:
+            with self.news:
+                self.lines.append(line)
+                self.news.notify_all()
+
+    @property
+    def output(self):
+        return "".join(self.lines)
+
+    def status(self):
+        """The counters, as it prints them on SIGUSR1."""
+        before = len(self.lines)
+        self.process.send_signal(signal.SIGUSR1)
+
+        def status_line():
+            return next((l for l in self.lines[before:] if "register_received=" in l), None)
+        with self.news:
+            assert self.news.wait_for(status_line, 5), "no status on SIGUSR1:\n" + self.output
+            return counters_of(status_line())
+
+    def wait_status(self, name, value):
+        """Waits until a counter has reached a value."""
+        poll(lambda: self.status()[name] >= value, "%s=%d" % (name, value))
+
+    def wait_log(self, pattern, timeout=5):
+        """A line of the log that matches."""
+        def found():
+            return next((l for l in self.lines if re.search(pattern, l)), None)
+        with self.news:
+            assert self.news.wait_for(found, timeout), "no line %r in:\n%s" % (pattern, self.output)
+            return found()
+
+    def stop(self, number=signal.SIGTERM):
+        """Ends it and returns the seconds it took; checks how it ended."""
+        begun = time.monotonic()
+        if self.process.poll() is None:
+            self.process.send_signal(number)
+        try:
+            self.process.wait(END_WITHIN)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            raise AssertionError("did not end within %.0f s of SIGTERM:\n%s" % (END_WITHIN, self.output))
+        took = time.monotonic() - begun
+        self.reader.join(5)
+        assert not SANITIZER.search(self.output), self.output
+        assert self.process.returncode == 0, "ended with %d:\n%s" % (self.process.returncode, self.output)
+        return took
+
+    def kill(self):
+        """As a crash does; nothing is checked."""
+        self.process.kill()
+        self.process.wait()
+        self.reader.join(5)
+
+
+def counters_of(line):
+    return {name: int(value) for name, value in re.findall(r"(\w+)=(\d+)\b", line)}
