@@ -1,1 +1,173 @@
-/* not written yet */
+/*
+ * core: wires the rooms together and hands each message to the right one.
+ *
+ * Called by the world (net/ through main.c, or the simulation) on one thread.
+ * Never blocks, never touches the world but through the table of ports.
+ */
+#include "core.h"
+
+#include "location/journal.h"
+#include "proxy/proxy.h"
+#include "registrar/registrar.h"
+#include "transaction/server.h"
+
+#include <stdlib.h>
+
+struct core {
+    struct runtime rt;
+    struct location location;
+    struct journal journal;
+    struct transactions transactions;
+    struct upstreams upstreams;
+    struct registrar *registrar;
+    struct proxy *proxy;
+    struct sip_message message; /* the one being handled: too large for the stack */
+};
+
+struct core *core_new(const struct config *config, const struct ports *ports, const uint8_t *secret)
+{
+    struct core *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return NULL;
+    c->rt.ports = ports;
+    ports->random(ports->world, &c->rt.boot_id, sizeof c->rt.boot_id);
+    c->rt.now_ms = ports->now_us(ports->world) / 1000;
+    wheel_init(&c->rt.wheel, c->rt.now_ms);
+    location_init(&c->location, &c->rt);
+    journal_init(&c->journal, &c->rt);
+    if (!hasher_init(&c->rt.hasher, secret) || !transactions_init(&c->transactions, &c->rt)) {
+        core_free(c);
+        return NULL;
+    }
+    upstreams_init(&c->upstreams, &c->rt, config, &c->transactions);
+    c->registrar = registrar_new(&(struct registrar_parts){
+        .rt = &c->rt,
+        .config = config,
+        .location = &c->location,
+        .journal = &c->journal,
+        .transactions = &c->transactions,
+        .upstreams = &c->upstreams,
+    });
+    c->proxy = proxy_new(&(struct proxy_parts){
+        .rt = &c->rt,
+        .config = config,
+        .location = &c->location,
+        .transactions = &c->transactions,
+        .upstreams = &c->upstreams,
+    });
+    if (!c->registrar || !c->proxy) {
+        core_free(c);
+        return NULL;
+    }
+    return c;
+}
+
+void core_free(struct core *c)
+{
+    if (!c)
+        return;
+    proxy_free(c->proxy);
+    registrar_free(c->registrar);
+    transactions_fini(&c->transactions);
+    location_fini(&c->location);
+    hasher_fini(&c->rt.hasher);
+    free(c);
+}
+
+void core_start(struct core *c)
+{
+    upstreams_start(&c->upstreams);
+}
+
+void core_begin(struct core *c)
+{
+    c->rt.now_ms = c->rt.ports->now_us(c->rt.ports->world) / 1000;
+}
+
+static void receive_request(struct core *c, const struct flow *from)
+{
+    const struct sip_message *m = &c->message;
+
+    if (m->method == SIP_REGISTER)
+        runtime_count(&c->rt, COUNTER_REGISTER_RECEIVED);
+    if (server_receive(&c->transactions, m, from))
+        return;
+    if (m->method == SIP_REGISTER)
+        registrar_receive(c->registrar, m, from);
+    else
+        proxy_receive(c->proxy, m, from);
+}
+
+static void receive_bad(struct core *c, const struct flow *from, const struct sip_fault *fault)
+{
+    const struct sip_message *m = &c->message;
+
+    runtime_count(&c->rt, COUNTER_BAD_MESSAGE);
+    if (m->is_request && fault->status && sip_answerable(m))
+        server_reject(&c->rt, m, from, fault->status, fault->reason, SPAN_NONE);
+}
+
+void core_receive(struct core *c, const struct flow *from, struct span datagram)
+{
+    struct sip_fault fault = {0};
+
+    switch (sip_parse(datagram, &c->message, &fault)) {
+    case SIP_NOT_SIP:
+        return;
+    case SIP_BAD:
+        receive_bad(c, from, &fault);
+        return;
+    case SIP_PARSED:
+        break;
+    }
+    if (c->message.is_request)
+        receive_request(c, from);
+    else if (!client_receive(&c->transactions, &c->message, from))
+        runtime_count(&c->rt, COUNTER_STRAY_RESPONSE);
+}
+
+void core_durable(struct core *c, uint64_t sequence)
+{
+    journal_reached(&c->journal, sequence);
+    registrar_durable(c->registrar);
+}
+
+uint64_t core_end(struct core *c)
+{
+    wheel_advance(&c->rt.wheel, c->rt.now_ms);
+    return wheel_next(&c->rt.wheel);
+}
+
+static void put_size(struct buf *out, const char *name, uint64_t value)
+{
+    buf_char(out, ' ');
+    buf_str(out, name);
+    buf_char(out, '=');
+    buf_u64(out, value);
+}
+
+void core_put_status(struct buf *out, const struct core *c)
+{
+    counters_put(out, &c->rt.counters);
+    put_size(out, "aors", c->location.aors.used);
+    put_size(out, "bindings", c->location.bindings);
+    put_size(out, "location_bytes", c->location.bytes);
+    put_size(out, "transactions", c->transactions.servers.used + c->transactions.clients.used);
+}
+
+const struct counters *core_counters(const struct core *c)
+{
+    return &c->rt.counters;
+}
+
+const struct location *core_location(const struct core *c)
+{
+    return &c->location;
+}
+
+unsigned core_pending(const struct core *c)
+{
+    return c->transactions.servers.used + c->transactions.clients.used +
+           registrar_pending(c->registrar) + proxy_pending(c->proxy);
+}

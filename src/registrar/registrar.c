@@ -1,1 +1,314 @@
-/* not written yet */
+/*
+ * registrar/registrar: the driver around the rules.
+ *
+ * registrar_receive() is where every REGISTER of a phone arrives: decode, ask
+ * the rules, apply or forward, answer. Called by core.c on the core thread;
+ * never blocks.
+ */
+#include "registrar/registrar.h"
+
+#include "registrar/answer.h"
+#include "registrar/errand.h"
+#include "registrar/lease.h"
+
+#include <stdlib.h>
+
+/* ---- what may be said to be a REGISTER for us --------------------------------- */
+
+static void put_unsupported(struct buf *out, const struct sip_message *m, enum sip_header_id id)
+{
+    struct sip_list it;
+    struct span value;
+
+    sip_list_init(&it, m, id);
+    while (sip_list_next(&it, &value)) {
+        buf_lit(out, "Unsupported: ");
+        buf_span(out, value);
+        buf_lit(out, "\r\n");
+    }
+}
+
+/* RFC 3261 8.2.2.3: no extension that a phone could require is built yet. */
+static bool refuse_extensions(struct registrar *r, const struct sip_message *m,
+                              const struct flow *from)
+{
+    char room[1024];
+    struct buf fields = buf_make(room, sizeof room);
+
+    put_unsupported(&fields, m, SIP_H_REQUIRE);
+    put_unsupported(&fields, m, SIP_H_PROXY_REQUIRE);
+    if (fields.n == 0 && !fields.overflow)
+        return false;
+    runtime_count(r->rt, COUNTER_REGISTER_REFUSED);
+    server_reject(r->rt, m, from, 420, NULL, fields.overflow ? SPAN_NONE : buf_done(&fields));
+    return true;
+}
+
+static void refuse(struct registrar *r, const struct sip_message *m, const struct flow *from,
+                   int status, const char *reason)
+{
+    runtime_count(r->rt, COUNTER_REGISTER_REFUSED);
+    server_reject(r->rt, m, from, status, reason, SPAN_NONE);
+}
+
+/* The Request-URI names the registrar: one of our domains, or an address, as
+ * phones do that were given one (RFC 3261 10.2). */
+static bool names_us(struct registrar *r, const struct sip_uri *ruri)
+{
+    struct address ip;
+
+    return config_serves(r->with.config, ruri->host) || address_parse_ip(ruri->host, &ip);
+}
+
+static bool check_ruri(struct registrar *r, const struct sip_message *m, const struct flow *from)
+{
+    struct sip_fault fault = {0};
+    struct sip_uri ruri;
+
+    if (!sip_uri_parse(m->ruri, &ruri, &fault))
+        refuse(r, m, from, fault.status, fault.reason);
+    else if (ruri.scheme != SIP_SCHEME_SIP && ruri.scheme != SIP_SCHEME_SIPS)
+        refuse(r, m, from, 416, NULL);
+    else if (!names_us(r, &ruri))
+        refuse(r, m, from, 404, "Not Found (domain is not served here)");
+    else
+        return true;
+    return false;
+}
+
+bool driver_decode(struct registrar *r, const struct sip_message *m, const struct flow *from,
+                   struct register_request *rq, struct sip_fault *fault)
+{
+    if (!request_decode(m, from, rq, fault))
+        return false;
+    rq->hash = location_hash(r->with.location, rq->aor);
+    return true;
+}
+
+/* The host of a canonical AOR is what follows the last '@'. */
+static struct span domain_of(struct span aor)
+{
+    size_t at = aor.n;
+
+    while (at > 0 && aor.p[at - 1] != '@')
+        at--;
+    return span_make(aor.p + at, aor.n - at);
+}
+
+static bool admit(struct registrar *r, const struct sip_message *m, const struct flow *from,
+                  struct register_request *rq)
+{
+    struct sip_fault fault = {0};
+
+    if (upstreams_sender(r->with.upstreams, from)) {
+        refuse(r, m, from, 482, "Loop Detected (REGISTER from the main registrar)");
+        return false;
+    }
+    if (!check_ruri(r, m, from) || refuse_extensions(r, m, from))
+        return false;
+    if (!driver_decode(r, m, from, rq, &fault)) {
+        refuse(r, m, from, fault.status, fault.reason);
+        return false;
+    }
+    if (!config_serves(r->with.config, domain_of(rq->aor))) {
+        refuse(r, m, from, 404, "Not Found (domain is not served here)");
+        return false;
+    }
+    return true;
+}
+
+/* ---- decide, then commit --------------------------------------------------------- */
+
+void driver_decide(struct registrar *r, const struct register_request *rq, enum proof proof,
+                   struct outcome *out)
+{
+    struct rules_input in = {
+        .record = location_find(r->with.location, rq->hash),
+        .request = rq,
+        .proof = proof,
+        .now_ms = r->rt->now_ms,
+        .dice = runtime_random(r->rt, UINT32_MAX),
+        .config = r->with.config,
+    };
+
+    rules_decide(&in, out);
+}
+
+static struct binding_spec spec_of(struct registrar *r, const struct register_request *rq,
+                                   const struct change *change)
+{
+    const struct register_contact *c = &rq->contact[change->contact];
+
+    return (struct binding_spec){
+        .uri = c->uri_text,
+        .params = c->params,
+        .call_id = rq->call_id,
+        .flow = rq->flow,
+        .expires_ms = r->rt->now_ms + (uint64_t)change->granted_s * 1000,
+        .proved_ms = r->rt->now_ms,
+        .granted_s = change->granted_s,
+        .cseq = rq->cseq,
+        .q = c->q,
+        .q_given = c->q_given,
+        .flags = BINDING_FLOW_PROVED,
+    };
+}
+
+static void refresh(struct registrar *r, struct aor *a, const struct register_request *rq,
+                    const struct change *change, bool proved)
+{
+    struct binding *b = location_binding(a, change->binding_id);
+
+    if (!b)
+        return;
+    b->expires_ms = r->rt->now_ms + (uint64_t)change->granted_s * 1000;
+    b->granted_s = change->granted_s;
+    b->cseq = rq->cseq;
+    if (proved)
+        b->proved_ms = r->rt->now_ms;
+}
+
+static bool apply_one(struct registrar *r, struct aor **a, const struct register_request *rq,
+                      const struct change *change, bool proved)
+{
+    struct location *l = r->with.location;
+    struct binding_spec spec;
+
+    switch (change->kind) {
+    case CHANGE_REFRESH:
+        refresh(r, *a, rq, change, proved);
+        return true;
+    case CHANGE_REMOVE:
+        runtime_count(r->rt, COUNTER_BINDING_REMOVED);
+        location_bury(l, *a, change->binding_id, change->cseq, r->rt->now_ms + TOMBSTONE_MS);
+        return true;
+    case CHANGE_ADD:
+        spec = spec_of(r, rq, change);
+        runtime_count(r->rt, COUNTER_BINDING_ADDED);
+        return location_bind(l, a, &spec) != NULL;
+    case CHANGE_REPLACE:
+        spec = spec_of(r, rq, change);
+        return location_rebind(l, a, change->binding_id, &spec) != NULL;
+    }
+    return false;
+}
+
+bool driver_apply(struct registrar *r, const struct register_request *rq, enum proof proof,
+                  const struct outcome *outcome)
+{
+    bool proved = proof == PROOF_UPSTREAM || proof == PROOF_TRUSTED;
+    bool must_last = false;
+    struct aor *a;
+
+    if (location_ensure(r->with.location, rq->aor, rq->to_uri, &a) != LOCATION_OK)
+        return false;
+    for (unsigned i = 0; i < outcome->changes; i++) {
+        const struct change *change = &outcome->change[i];
+
+        if (!apply_one(r, &a, rq, change, proved)) {
+            runtime_count(r->rt, COUNTER_OUT_OF_MEMORY);
+            return false;
+        }
+        must_last |= change->kind != CHANGE_REFRESH;
+    }
+    /* A pure refresh writes nothing (design 7). */
+    if (must_last)
+        journal_change(r->with.journal, a);
+    return true;
+}
+
+/* An upstream that challenges nobody proves nothing (design 3.2). */
+static bool upstream_is_useless(struct registrar *r, const struct register_request *rq)
+{
+    const struct upstream *u = upstreams_of(r->with.upstreams, rq->hash);
+
+    return r->with.config->auth == AUTH_UPSTREAM && !r->with.config->allow_open_upstream &&
+           u->openness == UPSTREAM_OPEN;
+}
+
+static void forward(struct registrar *r, const struct sip_message *m, const struct flow *from,
+                    const struct register_request *rq, const struct outcome *outcome)
+{
+    if (!outcome->survives && upstream_is_useless(r, rq)) {
+        answer_unavailable(r, m, from, "Service Unavailable (main registrar is open)");
+        return;
+    }
+    errand_forward(r, m, from, rq, outcome);
+}
+
+void registrar_receive(struct registrar *r, const struct sip_message *request,
+                       const struct flow *from)
+{
+    struct register_request rq;
+    struct outcome outcome;
+
+    if (!admit(r, request, from, &rq))
+        return;
+    enum proof proof =
+        rules_proof(location_find(r->with.location, rq.hash), &rq, r->rt->now_ms, r->with.config);
+    driver_decide(r, &rq, proof, &outcome);
+
+    /* While a REGISTER of this Call-ID is on its way, later ones wait for it. */
+    if (outcome.verdict == REG_FORWARD ||
+        (outcome.verdict != REG_REFUSED && errand_has_call(r, rq.hash, rq.call_id))) {
+        forward(r, request, from, &rq, &outcome);
+        return;
+    }
+    if (outcome.verdict == REG_REFUSED) {
+        answer_refusal(r, request, from, &outcome);
+        return;
+    }
+    if (outcome.verdict == REG_ABSORBED && !driver_apply(r, &rq, proof, &outcome)) {
+        answer_unavailable(r, request, from, NULL);
+        return;
+    }
+    runtime_count(r->rt, COUNTER_REGISTER_ABSORBED);
+    answer_ok(r, request, from, rq.hash);
+    if (outcome.verdict == REG_ABSORBED)
+        lease_settle(r, rq.hash);
+}
+
+/* ---- life --------------------------------------------------------------------------- */
+
+static void on_aor_timer(void *self, struct timer *t)
+{
+    struct aor *a = (struct aor *)((char *)t - offsetof(struct aor, timer));
+
+    lease_settle(self, a->hash);
+}
+
+struct registrar *registrar_new(const struct registrar_parts *parts)
+{
+    struct registrar *r = calloc(1, sizeof *r);
+
+    if (!r)
+        return NULL;
+    r->with = *parts;
+    r->rt = parts->rt;
+    r->upstream_expires_s = parts->config->upstream_expires_s;
+    for (unsigned i = 0; i < parts->upstreams->count; i++)
+        pacer_init(&r->pacer[i], parts->config->upstream[i].rate);
+    slab_init(&r->parked, sizeof(struct parked), PARKED_MAX);
+    wheel_handler(&r->rt->wheel, TIMER_AOR, on_aor_timer, r);
+    errands_init(r);
+    return r;
+}
+
+void registrar_free(struct registrar *r)
+{
+    if (!r)
+        return;
+    errands_fini(r);
+    slab_fini(&r->parked);
+    free(r);
+}
+
+void registrar_durable(struct registrar *r)
+{
+    answer_durable(r);
+}
+
+unsigned registrar_pending(const struct registrar *r)
+{
+    return r->errands.used + r->parked.used;
+}

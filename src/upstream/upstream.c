@@ -1,1 +1,218 @@
-/* not written yet */
+/*
+ * upstream/upstream: who is a main registrar, where it is, what it proves.
+ *
+ * The probe: under auth = "upstream" midreg believes what the main registrar
+ * believes, so it asks at start and hourly whether that one challenges at all.
+ * Called by core.c and by its timer, on the core thread. Design 3.2.
+ */
+#include "upstream/upstream.h"
+
+#include "sip/build.h"
+#include "upstream/contact.h"
+
+#define PROBE_EVERY_MS 3600000u
+#define PROBE_AGAIN_MS 30000u
+
+/* The UDP listener that requests to this upstream leave by: of its family, and
+ * on loopback if and only if the upstream is, where there is a choice. */
+static unsigned choose_listener(const struct config *c, const struct address *to)
+{
+    unsigned best = 0;
+    int best_score = -1;
+
+    for (unsigned i = 0; i < c->listen_count; i++) {
+        const struct address *own = &c->listen[i].address;
+        int score = 0;
+
+        if (c->listen[i].transport != TRANSPORT_UDP || own->family != to->family)
+            continue;
+        if (address_is_loopback(own) == address_is_loopback(to))
+            score = 2;
+        else if (address_is_any(own))
+            score = 1;
+        if (score > best_score) {
+            best = i;
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+static void probe(struct upstream *u);
+
+static void on_timer(void *self, struct timer *t)
+{
+    (void)self;
+    probe((struct upstream *)((char *)t - offsetof(struct upstream, timer)));
+}
+
+void upstreams_init(struct upstreams *u, struct runtime *rt, const struct config *config,
+                    struct transactions *transactions)
+{
+    *u = (struct upstreams){.rt = rt, .config = config, .transactions = transactions};
+    u->count = config->upstream_count;
+    for (unsigned i = 0; i < u->count; i++) {
+        struct upstream *up = &u->list[i];
+
+        up->config = &config->upstream[i];
+        up->all = u;
+        up->flow.peer = up->config->address;
+        up->flow.transport = TRANSPORT_UDP;
+        up->flow.listener = (uint8_t)choose_listener(config, &up->config->address);
+    }
+    wheel_handler(&rt->wheel, TIMER_UPSTREAM, on_timer, u);
+}
+
+void upstreams_start(struct upstreams *u)
+{
+    const struct ports *ports = u->rt->ports;
+
+    for (unsigned i = 0; i < u->count; i++) {
+        struct upstream *up = &u->list[i];
+
+        up->contact = up->config->contact;
+        if (up->contact.family == ADDRESS_NONE)
+            ports->local_address(ports->world, &up->flow, &up->contact);
+        if (u->config->auth == AUTH_UPSTREAM && !u->config->allow_open_upstream)
+            probe(up);
+    }
+}
+
+struct upstream *upstreams_sender(struct upstreams *u, const struct flow *from)
+{
+    for (unsigned i = 0; i < u->count; i++)
+        if (address_equal(&u->list[i].config->address, &from->peer))
+            return &u->list[i];
+    return NULL;
+}
+
+struct upstream *upstreams_of(struct upstreams *u, uint64_t aor_hash)
+{
+    return &u->list[aor_hash % u->count];
+}
+
+/* ---- the probe --------------------------------------------------------------- */
+
+static void set_openness(struct upstream *u, enum upstream_openness openness)
+{
+    struct runtime *rt = u->all->rt;
+
+    if (openness == UPSTREAM_OPEN && u->openness != UPSTREAM_OPEN)
+        runtime_log(rt, LOG_ERROR, "upstream_open",
+                    "upstream=%s remedy=\"it accepts REGISTERs without credentials, so nobody "
+                    "proves who he is: let it challenge, or set auth = \\\"none\\\" or "
+                    "allow-open-upstream = true if the network is trusted\"",
+                    u->config->name);
+    if (openness == UPSTREAM_CLOSED && u->openness == UPSTREAM_OPEN)
+        runtime_log(rt, LOG_WARN, "upstream_challenges", "upstream=%s", u->config->name);
+    u->openness = openness;
+}
+
+void upstream_found_open(struct upstream *u)
+{
+    set_openness(u, UPSTREAM_OPEN);
+}
+
+static void again(struct upstream *u, uint64_t after_ms)
+{
+    wheel_arm(&u->all->rt->wheel, &u->timer, TIMER_UPSTREAM, u->all->rt->now_ms + after_ms);
+}
+
+static struct upstream *probed(void *self, const struct client_tx *tx)
+{
+    struct upstreams *all = self;
+
+    return &all->list[tx->owner];
+}
+
+static void on_response(void *self, struct client_tx *tx, const struct sip_message *response)
+{
+    struct upstream *u = probed(self, tx);
+
+    if (response->status < 200)
+        return;
+    if (response->status < 300)
+        set_openness(u, UPSTREAM_OPEN);
+    else if (response->status == 401 || response->status == 407)
+        set_openness(u, UPSTREAM_CLOSED);
+    /* Anything else says nothing about what it would do for a real user. */
+    again(u, response->status < 300 || response->status == 401 || response->status == 407
+                 ? PROBE_EVERY_MS
+                 : PROBE_AGAIN_MS);
+}
+
+static void on_timeout(void *self, struct client_tx *tx)
+{
+    again(probed(self, tx), PROBE_AGAIN_MS);
+}
+
+static const struct client_user probe_user = {.response = on_response, .timeout = on_timeout};
+
+/* "sip:midreg-probe-RANDOM@DOMAIN": nobody's AOR. */
+static void put_probe_aor(struct buf *out, struct upstream *u)
+{
+    const struct config *c = u->all->config;
+    uint8_t random[8];
+
+    u->all->rt->ports->random(u->all->rt->ports->world, random, sizeof random);
+    buf_lit(out, "sip:midreg-probe-");
+    base32_put(out, random, sizeof random);
+    buf_char(out, '@');
+    if (c->domain_count)
+        buf_str(out, c->domains[0]);
+    else
+        address_put_host(out, &u->config->address);
+}
+
+static void build_probe(struct buf *out, struct upstream *u, const struct client_tx *tx)
+{
+    char room[512];
+    struct buf aor_room = buf_make(room, sizeof room);
+
+    put_probe_aor(&aor_room, u);
+    struct span aor = buf_done(&aor_room);
+    uint64_t hash = hash64(&u->all->rt->hasher, aor);
+    struct span domain = span_make(aor.p + 4, aor.n - 4);
+
+    while (domain.n && domain.p[0] != '@')
+        domain.p++, domain.n--;
+    buf_lit(out, "REGISTER sip:");
+    buf_put(out, domain.p + 1, domain.n - 1);
+    buf_lit(out, " SIP/2.0\r\nVia: ");
+    client_put_via(out, tx);
+    buf_lit(out, "\r\nMax-Forwards: 70\r\nFrom: <");
+    buf_span(out, aor);
+    buf_lit(out, ">;tag=");
+    base32_put(out, &hash, sizeof hash);
+    buf_lit(out, "\r\nTo: <");
+    buf_span(out, aor);
+    buf_lit(out, ">\r\nCall-ID: ");
+    base32_put(out, &hash, sizeof hash);
+    buf_lit(out, "\r\nCSeq: ");
+    buf_u64(out, ++u->probe_cseq);
+    buf_lit(out, " REGISTER\r\nContact: <");
+    contact_put_uri(out, u, aor, hash);
+    buf_lit(out, ">;expires=0\r\nExpires: 0\r\nUser-Agent: midreg\r\n");
+    sip_put_end(out, SPAN_NONE);
+}
+
+/* Asks, as a random user and without credentials, to remove a contact that is
+ * not there: harmless, and only an open main registrar says 200. */
+static void probe(struct upstream *u)
+{
+    struct transactions *t = u->all->transactions;
+    struct client_tx *tx = client_begin(t, SIP_REGISTER, &u->flow, 0, &probe_user, u->all,
+                                        (uint64_t)(u - u->all->list));
+    struct buf out = buf_make(t->scratch, DATAGRAM_MAX);
+
+    if (!tx) {
+        again(u, PROBE_AGAIN_MS);
+        return;
+    }
+    build_probe(&out, u, tx);
+    if (out.overflow)
+        client_abandon(tx);
+    else if (client_send(tx, buf_done(&out)))
+        return;
+    again(u, PROBE_AGAIN_MS);
+}

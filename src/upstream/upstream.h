@@ -37,8 +37,12 @@ struct upstreams {
 void upstreams_init(struct upstreams *u, struct runtime *rt, const struct config *config,
                     struct transactions *transactions);
 
-/* Sends the first probes. Call once, when datagrams can be sent. */
+/* Finds our own addresses and sends the first probes. Call once, when datagrams
+ * can be sent. */
 void upstreams_start(struct upstreams *u);
+
+/* A REGISTER without credentials was accepted: it is open, and an alarm is due. */
+void upstream_found_open(struct upstream *u);
 
 /* The upstream that a message on this flow comes from, or NULL. */
 struct upstream *upstreams_sender(struct upstreams *u, const struct flow *from);

@@ -1,0 +1,242 @@
+/*
+ * registrar/answer: builds and sends what phones get for a REGISTER.
+ *
+ * Called by registrar.c and errand.c on the core thread. The absorbed path
+ * builds straight into the send slot and allocates nothing.
+ */
+#include "registrar/answer.h"
+
+#include "sip/build.h"
+
+/* Remaining time, rounded up: a phone must never think it is gone too early. */
+static uint64_t remaining_s(const struct binding *b, uint64_t now_ms)
+{
+    return (b->expires_ms - now_ms + 999) / 1000;
+}
+
+static void put_q(struct buf *out, uint16_t q)
+{
+    static const char digits[] = "0123456789";
+
+    if (q >= 1000) {
+        buf_lit(out, ";q=1.0");
+        return;
+    }
+    buf_lit(out, ";q=0.");
+    buf_char(out, digits[q / 100]);
+    if (q % 100)
+        buf_char(out, digits[q / 10 % 10]);
+    if (q % 10)
+        buf_char(out, digits[q % 10]);
+}
+
+static void put_contacts(struct buf *out, const struct aor *a, uint64_t now_ms)
+{
+    for (const struct binding *b = a ? aor_first(a) : NULL; b; b = aor_next(a, b)) {
+        if (!binding_live(b, now_ms))
+            continue;
+        buf_lit(out, "Contact: <");
+        buf_span(out, binding_uri(b));
+        buf_lit(out, ">;expires=");
+        buf_u64(out, remaining_s(b, now_ms));
+        if (b->q_given)
+            put_q(out, b->q);
+        buf_span(out, binding_params(b));
+        buf_lit(out, "\r\n");
+    }
+}
+
+/* The fields of a 200. No Expires header: weak phones would take it for their
+ * own (peers.md row 7). */
+static void put_ok_fields(struct registrar *r, struct buf *out, uint64_t hash)
+{
+    put_contacts(out, location_find(r->with.location, hash), r->rt->now_ms);
+    buf_lit(out, "Date: ");
+    sip_put_date(out, r->rt->ports->wall_s(r->rt->ports->world));
+    buf_lit(out, "\r\n");
+}
+
+static bool is_durable(struct registrar *r, uint64_t hash, uint64_t *sequence)
+{
+    const struct aor *a = location_find(r->with.location, hash);
+
+    *sequence = a ? a->sequence : 0;
+    return journal_is_durable(r->with.journal, *sequence);
+}
+
+static void park(struct registrar *r, struct handle server, uint64_t hash, uint64_t sequence)
+{
+    struct handle handle;
+    struct parked *p = slab_new(&r->parked, &handle);
+
+    if (!p) {
+        runtime_count(r->rt, COUNTER_OUT_OF_MEMORY);
+        answer_unavailable_in(r, server, "Service Unavailable (store is behind)");
+        return;
+    }
+    *p = (struct parked){handle, NULL, server, hash, sequence};
+    if (r->parked_last)
+        r->parked_last->next = p;
+    else
+        r->parked_first = p;
+    r->parked_last = p;
+}
+
+void answer_ok(struct registrar *r, const struct sip_message *m, const struct flow *from,
+               uint64_t hash)
+{
+    const struct ports *ports = r->rt->ports;
+    uint64_t sequence;
+
+    if (!is_durable(r, hash, &sequence)) {
+        struct server_tx *tx = server_begin(r->with.transactions, m, from, NULL, NULL);
+
+        if (tx)
+            park(r, tx->handle, hash, sequence);
+        else
+            answer_unavailable(r, m, from, NULL);
+        return;
+    }
+    struct flow to;
+    char tag_room[16];
+    size_t cap;
+    struct buf out;
+
+    if (!server_reply_flow(m, from, &to))
+        return;
+    out.p = ports->datagram_reserve(ports->world, &cap);
+    out = buf_make(out.p, cap);
+    sip_reply_begin(&out, m, 200, NULL, server_stateless_tag(r->rt, m, tag_room), &from->peer);
+    put_ok_fields(r, &out, hash);
+    sip_put_end(&out, SPAN_NONE);
+    if (!out.overflow)
+        ports->datagram_commit(ports->world, &to, out.n);
+}
+
+static void send_ok_in(struct registrar *r, struct handle server, uint64_t hash)
+{
+    struct server_tx *tx = server_get(r->with.transactions, server);
+    size_t cap = 16384;
+    char *room = tx ? arena_alloc(&tx->arena, cap) : NULL;
+
+    if (!tx)
+        return;
+    if (!room) {
+        runtime_count(r->rt, COUNTER_OUT_OF_MEMORY);
+        server_reply(tx, 503, NULL, SPAN_NONE);
+        return;
+    }
+    struct buf fields = buf_make(room, cap);
+
+    put_ok_fields(r, &fields, hash);
+    if (fields.overflow)
+        server_reply(tx, 500, "Answer Too Long", SPAN_NONE);
+    else
+        server_reply(tx, 200, NULL, buf_done(&fields));
+}
+
+void answer_ok_in(struct registrar *r, struct handle server, uint64_t hash)
+{
+    uint64_t sequence;
+
+    if (is_durable(r, hash, &sequence))
+        send_ok_in(r, server, hash);
+    else
+        park(r, server, hash, sequence);
+}
+
+void answer_durable(struct registrar *r)
+{
+    struct parked *p;
+
+    while ((p = r->parked_first) && journal_is_durable(r->with.journal, p->sequence)) {
+        struct parked done = *p;
+
+        r->parked_first = p->next;
+        if (!r->parked_first)
+            r->parked_last = NULL;
+        slab_free(&r->parked, done.handle);
+        /* Newer changes of the record may still be on their way. */
+        answer_ok_in(r, done.server, done.hash);
+    }
+}
+
+struct span driver_retry_after(struct registrar *r, char room[32])
+{
+    struct buf out = buf_make(room, 32);
+
+    buf_lit(&out, "Retry-After: ");
+    buf_u64(&out, 2 + runtime_random(r->rt, 7));
+    buf_lit(&out, "\r\n");
+    return buf_done(&out);
+}
+
+void answer_refusal(struct registrar *r, const struct sip_message *m, const struct flow *from,
+                    const struct outcome *outcome)
+{
+    char room[48];
+    struct buf fields = buf_make(room, sizeof room);
+
+    runtime_count(r->rt, COUNTER_REGISTER_REFUSED);
+    if (outcome->too_brief) {
+        buf_lit(&fields, "Min-Expires: ");
+        buf_u64(&fields, r->with.config->min_expires_s);
+        buf_lit(&fields, "\r\n");
+    }
+    server_reject(r->rt, m, from, outcome->status, outcome->reason, buf_done(&fields));
+}
+
+void answer_unavailable(struct registrar *r, const struct sip_message *m, const struct flow *from,
+                        const char *reason)
+{
+    char room[32];
+
+    runtime_count(r->rt, COUNTER_REGISTER_REFUSED);
+    server_reject(r->rt, m, from, 503, reason, driver_retry_after(r, room));
+}
+
+void answer_unavailable_in(struct registrar *r, struct handle server, const char *reason)
+{
+    struct server_tx *tx = server_get(r->with.transactions, server);
+    char room[32];
+
+    if (!tx)
+        return;
+    runtime_count(r->rt, COUNTER_REGISTER_REFUSED);
+    server_reply(tx, 503, reason, driver_retry_after(r, room));
+}
+
+static void put_fields_of(struct buf *out, const struct sip_message *m, enum sip_header_id id)
+{
+    for (const struct sip_header *h = sip_first(m, id); h; h = sip_next(m, h))
+        buf_span(out, h->line);
+}
+
+void answer_passed_on(struct registrar *r, struct handle server, const struct sip_message *response)
+{
+    struct server_tx *tx = server_get(r->with.transactions, server);
+    char reason[96], room[4096];
+    struct buf phrase = buf_make(reason, sizeof reason - 1);
+    struct buf fields = buf_make(room, sizeof room);
+
+    if (!tx)
+        return;
+    runtime_count(r->rt, COUNTER_REGISTER_FORWARDED);
+    buf_span(&phrase, response->reason);
+    reason[phrase.n] = '\0';
+    /* Several challenges pass in their order (RFC 8760). */
+    put_fields_of(&fields, response, SIP_H_WWW_AUTHENTICATE);
+    put_fields_of(&fields, response, SIP_H_PROXY_AUTHENTICATE);
+    put_fields_of(&fields, response, SIP_H_UNSUPPORTED);
+    if (fields.overflow) {
+        server_reply(tx, 502, "Bad Gateway (challenge too long)", SPAN_NONE);
+        return;
+    }
+    if (response->status == 503) {
+        char retry[32];
+
+        server_reply(tx, 503, phrase.n ? reason : NULL, driver_retry_after(r, retry));
+        return;
+    }
+    server_reply(tx, response->status, phrase.n ? reason : NULL, buf_done(&fields));
+}

@@ -1,0 +1,50 @@
+/*
+ * registrar/driver: what the files of this room share.
+ *
+ * registrar.c receives and applies, errand.c carries REGISTERs upstream,
+ * lease.c plans midreg's own, answer.c answers phones. Not for other rooms. Core
+ * thread only.
+ */
+#ifndef MIDREG_REGISTRAR_DRIVER_H
+#define MIDREG_REGISTRAR_DRIVER_H
+
+#include "registrar/pacer.h"
+#include "registrar/registrar.h"
+#include "registrar/rules.h"
+#include "transaction/server.h"
+
+/* How long a removed binding is remembered (timer F of its phone, RFC 3261). */
+#define TOMBSTONE_MS 32000
+
+struct registrar {
+    struct registrar_parts with;
+    struct runtime *rt;
+    struct slab errands; /* errand.h */
+    struct table lanes;  /* AOR hash -> its first errand */
+    struct pacer pacer[CONFIG_UPSTREAMS_MAX];
+    uint32_t upstream_expires_s; /* configured, or more if a 423 asked for it */
+    struct slab parked;          /* answer.h: answers that wait for the journal */
+    struct parked *parked_first;
+    struct parked *parked_last;
+    uint64_t refusals_since_ms; /* lease.c: own refreshes refused in this minute */
+    unsigned refusals;
+};
+
+/* Decides on the record as it is now. */
+void driver_decide(struct registrar *r, const struct register_request *rq, enum proof proof,
+                   struct outcome *out);
+
+/* Applies the changes. False: no memory; what was applied stays. */
+bool driver_apply(struct registrar *r, const struct register_request *rq, enum proof proof,
+                  const struct outcome *outcome);
+
+/* Decodes a REGISTER that was accepted before; false cannot happen with a
+ * message that registrar_receive() let in, but is obeyed. */
+bool driver_decode(struct registrar *r, const struct sip_message *m, const struct flow *from,
+                   struct register_request *rq, struct sip_fault *fault);
+
+/* "Retry-After: N" with a short random N: a long one makes phones give up for
+ * good. Returns the field in `room`. */
+struct span driver_retry_after(struct registrar *r, char room[32]);
+
+#endif

@@ -1,0 +1,706 @@
+/*
+ * registrar/errand: carries REGISTERs to the main registrar, one lane per AOR.
+ *
+ * Called by registrar.c, lease.c, the client transactions and its own timers,
+ * on the core thread. Stores nothing of a phone before the main registrar has
+ * accepted it.
+ */
+#include "registrar/errand.h"
+
+#include "registrar/answer.h"
+#include "registrar/lease.h"
+#include "sip/build.h"
+#include "upstream/contact.h"
+
+/* Strangers do not wait for the pacer behind those who have proof. */
+#define STRANGER_PACER_WAIT_MS 1000
+#define OWN_PACER_WAIT_MS      2000
+#define REPEATS_MAX            2
+/* A main registrar that does not say what it granted is asked again soon. */
+#define GRANT_UNKNOWN_S 60
+
+/* ---- lanes ----------------------------------------------------------------- */
+
+static struct errand *lane_first(struct registrar *r, uint64_t hash)
+{
+    return table_find(&r->lanes, hash);
+}
+
+static bool lane_append(struct registrar *r, struct errand *e)
+{
+    struct errand *last = lane_first(r, e->hash);
+
+    if (!last)
+        return table_put(&r->lanes, e->hash, e);
+    while (last->next)
+        last = last->next;
+    last->next = e;
+    return true;
+}
+
+static void lane_remove(struct registrar *r, struct errand *e)
+{
+    struct errand *first = lane_first(r, e->hash);
+
+    if (first == e) {
+        if (e->next)
+            table_put(&r->lanes, e->hash, e->next); /* replaces: needs no memory */
+        else
+            table_remove(&r->lanes, e->hash);
+        return;
+    }
+    while (first->next != e)
+        first = first->next;
+    first->next = e->next;
+}
+
+static bool in_flight(const struct errand *e)
+{
+    return e->state != ERRAND_WAITING;
+}
+
+/* May these two not be on their way together? A removal goes alone: the main
+ * registrar may see them in either order. Strangers go beside the others. */
+static bool conflict(const struct errand *a, const struct errand *b)
+{
+    return a->removes || b->removes || (!a->stranger && !b->stranger);
+}
+
+static bool may_start(struct registrar *r, const struct errand *e)
+{
+    bool before = true;
+
+    for (const struct errand *o = lane_first(r, e->hash); o; o = o->next) {
+        if (o == e)
+            before = false;
+        else if ((before || in_flight(o)) && conflict(o, e))
+            return false;
+    }
+    return true;
+}
+
+bool errand_has_call(struct registrar *r, uint64_t hash, struct span call_id)
+{
+    for (const struct errand *e = lane_first(r, hash); e; e = e->next) {
+        const struct server_tx *tx = server_get(r->with.transactions, e->server);
+
+        if (tx && e->answer_by_ms && span_eq(sip_value(tx->request, SIP_H_CALL_ID), call_id))
+            return true;
+    }
+    return false;
+}
+
+/* ---- beginning and end ------------------------------------------------------ */
+
+static struct errand *errand_new(struct registrar *r, struct aor *a)
+{
+    struct handle handle;
+    struct errand *e = slab_new(&r->errands, &handle);
+
+    if (!e)
+        return NULL;
+    *e = (struct errand){.r = r, .handle = handle, .hash = a->hash};
+    if (!lane_append(r, e)) {
+        slab_free(&r->errands, handle);
+        return NULL;
+    }
+    a->lease.busy++;
+    return e;
+}
+
+/* Takes the errand out; the caller runs the lane and settles the lease. */
+static void errand_drop(struct errand *e)
+{
+    struct registrar *r = e->r;
+    struct aor *a = location_find(r->with.location, e->hash);
+
+    lane_remove(r, e);
+    wheel_disarm(&r->rt->wheel, &e->timer);
+    if (a)
+        a->lease.busy--;
+    slab_free(&r->errands, e->handle);
+}
+
+static void lane_run(struct registrar *r, uint64_t hash);
+
+static void errand_finish(struct errand *e)
+{
+    struct registrar *r = e->r;
+    uint64_t hash = e->hash;
+
+    errand_drop(e);
+    lane_run(r, hash);
+    lease_settle(r, hash);
+}
+
+static void arm(struct errand *e)
+{
+    uint64_t due_ms = e->answer_by_ms ? e->answer_by_ms : UINT64_MAX;
+
+    if (e->state == ERRAND_PACED && e->send_at_ms < due_ms)
+        due_ms = e->send_at_ms;
+    if (due_ms == UINT64_MAX)
+        wheel_disarm(&e->r->rt->wheel, &e->timer);
+    else
+        wheel_arm(&e->r->rt->wheel, &e->timer, TIMER_FORWARD, due_ms);
+}
+
+/* ---- the REGISTER that goes up ---------------------------------------------- */
+
+static void put_call_id(struct buf *out, struct registrar *r, const struct aor *a)
+{
+    /* The same after every restart: a keyed hash of what the lease is for. */
+    uint64_t h = hash64_pair(&r->rt->hasher, SPAN("lease"), aor_text(a));
+
+    base32_put(out, &h, sizeof h);
+    base32_put(out, &a->hash, sizeof a->hash);
+}
+
+static void put_credentials(struct buf *out, const struct sip_message *phone)
+{
+    static const enum sip_header_id ids[] = {SIP_H_AUTHORIZATION, SIP_H_PROXY_AUTHORIZATION};
+
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+        for (const struct sip_header *h = sip_first(phone, ids[i]); h; h = sip_next(phone, h))
+            buf_span(out, h->line);
+}
+
+/* Own refreshes have no phone's Request-URI: it is the To's host then. */
+static void put_request_line(struct buf *out, const struct sip_message *phone, struct span to_uri)
+{
+    struct sip_fault fault;
+    struct sip_uri uri;
+
+    buf_lit(out, "REGISTER ");
+    if (phone) {
+        buf_span(out, phone->ruri);
+    } else {
+        buf_lit(out, "sip:");
+        if (sip_uri_parse(to_uri, &uri, &fault))
+            buf_span(out, uri.host);
+    }
+    buf_lit(out, " SIP/2.0\r\n");
+}
+
+/*
+ * Design 3.4: midreg's own client registration with the phone's Request-URI, To
+ * and credentials. Expires header and parameter both, and equal: main
+ * registrars differ in which they believe.
+ */
+static void build(struct buf *out, struct errand *e, struct aor *a, const struct client_tx *tx,
+                  const struct sip_message *phone)
+{
+    struct registrar *r = e->r;
+    const struct upstream *u = upstreams_of(r->with.upstreams, e->hash);
+    struct sip_nameaddr to;
+    struct sip_fault fault;
+    struct span to_uri = aor_to_uri(a);
+    uint64_t tag = hash64_pair(&r->rt->hasher, SPAN("from-tag"), aor_text(a));
+
+    if (phone && sip_nameaddr_parse(sip_value(phone, SIP_H_TO), &to, &fault))
+        to_uri = to.uri_text;
+    put_request_line(out, phone, to_uri);
+    buf_lit(out, "Via: ");
+    client_put_via(out, tx);
+    buf_lit(out, "\r\nMax-Forwards: 70\r\nFrom: <");
+    buf_span(out, to_uri);
+    buf_lit(out, ">;tag=");
+    base32_put(out, &tag, sizeof tag);
+    buf_lit(out, "\r\nTo: <");
+    buf_span(out, to_uri);
+    buf_lit(out, ">\r\nCall-ID: ");
+    put_call_id(out, r, a);
+    buf_lit(out, "\r\nCSeq: ");
+    buf_u64(out, lease_next_cseq(r, a));
+    buf_lit(out, " REGISTER\r\nContact: <");
+    contact_put_uri(out, u, aor_text(a), a->hash);
+    buf_lit(out, ">;expires=");
+    buf_u64(out, e->asked_s);
+    buf_lit(out, "\r\nExpires: ");
+    buf_u64(out, e->asked_s);
+    buf_lit(out, "\r\n");
+    if (phone)
+        put_credentials(out, phone);
+    buf_lit(out, "User-Agent: midreg\r\n");
+    sip_put_end(out, SPAN_NONE);
+}
+
+static const struct client_user errand_user;
+
+/* False: no memory. */
+static bool send_now(struct errand *e)
+{
+    struct registrar *r = e->r;
+    struct aor *a = location_find(r->with.location, e->hash);
+    const struct upstream *u = upstreams_of(r->with.upstreams, e->hash);
+    struct server_tx *phone = server_get(r->with.transactions, e->server);
+    struct buf out = buf_make(r->with.transactions->scratch, DATAGRAM_MAX);
+    struct client_tx *tx = client_begin(r->with.transactions, SIP_REGISTER, &u->flow, 0,
+                                        &errand_user, r, handle_pack(e->handle));
+
+    if (!tx)
+        return false;
+    e->asked_s = e->removes ? 0 : r->upstream_expires_s;
+    e->state = ERRAND_SENT;
+    e->client = tx->handle;
+    build(&out, e, a, tx, phone ? phone->request : NULL);
+    if (out.overflow) {
+        client_abandon(tx);
+        return false;
+    }
+    runtime_count(r->rt, COUNTER_REGISTER_UPSTREAM);
+    arm(e);
+    return client_send(tx, buf_done(&out));
+}
+
+static void out_of_memory(struct errand *e)
+{
+    runtime_count(e->r->rt, COUNTER_OUT_OF_MEMORY);
+    if (e->answer_by_ms)
+        answer_unavailable_in(e->r, e->server, NULL);
+    errand_finish(e);
+}
+
+/* Takes a place in the pacer and goes when it is reached. False: the errand is
+ * over (answered, dropped), the lane has changed. */
+static bool pace(struct errand *e)
+{
+    struct registrar *r = e->r;
+    const struct upstream *u = upstreams_of(r->with.upstreams, e->hash);
+    struct pacer *pacer = &r->pacer[u - r->with.upstreams->list];
+    uint64_t most_ms = e->own        ? OWN_PACER_WAIT_MS
+                       : e->stranger ? STRANGER_PACER_WAIT_MS
+                                     : r->with.config->forward_timeout_new_ms;
+    uint64_t wait_ms = pacer_reserve(pacer, r->rt->now_ms, most_ms);
+
+    if (wait_ms == PACER_REFUSED) {
+        if (e->answer_by_ms)
+            answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is busy)");
+        errand_drop(e);
+        return false;
+    }
+    e->state = ERRAND_PACED;
+    e->send_at_ms = r->rt->now_ms + wait_ms;
+    if (wait_ms) {
+        arm(e);
+        return true;
+    }
+    if (send_now(e))
+        return true;
+    runtime_count(r->rt, COUNTER_OUT_OF_MEMORY);
+    if (e->answer_by_ms)
+        answer_unavailable_in(r, e->server, NULL);
+    errand_drop(e);
+    return false;
+}
+
+/* ---- phones' errands: decide anew, survive, commit --------------------------- */
+
+/* Applies what was decided for the phone and answers it. */
+static void commit(struct errand *e, const struct register_request *rq, enum proof proof,
+                   const struct outcome *outcome)
+{
+    struct registrar *r = e->r;
+
+    e->answer_by_ms = 0;
+    if (outcome->verdict == REG_REFUSED) {
+        struct server_tx *tx = server_get(r->with.transactions, e->server);
+
+        runtime_count(r->rt, COUNTER_REGISTER_REFUSED);
+        if (tx)
+            server_reply(tx, outcome->status, outcome->reason, SPAN_NONE);
+        return;
+    }
+    if (outcome->verdict != REG_ANSWERED && !driver_apply(r, rq, proof, outcome)) {
+        answer_unavailable_in(r, e->server, NULL);
+        return;
+    }
+    runtime_count(r->rt,
+                  proof == PROOF_UPSTREAM ? COUNTER_REGISTER_FORWARDED : COUNTER_REGISTER_ABSORBED);
+    answer_ok_in(r, e->server, e->hash);
+}
+
+/* Decodes the phone's request again. False: its transaction is gone. */
+static bool phone_request(struct errand *e, struct register_request *rq)
+{
+    struct server_tx *tx = server_get(e->r->with.transactions, e->server);
+    struct sip_fault fault;
+
+    return tx && driver_decode(e->r, tx->request, &tx->source, rq, &fault);
+}
+
+/* The upstream is silent or ill: a known phone's proved refresh is absorbed all
+ * the same (design 3.3, 3.4). False: this one needs the upstream's word. */
+static bool survive(struct errand *e)
+{
+    struct registrar *r = e->r;
+    struct register_request rq;
+    struct outcome outcome;
+    enum proof proof;
+
+    if (!phone_request(e, &rq))
+        return false;
+    proof =
+        rules_proof(location_find(r->with.location, e->hash), &rq, r->rt->now_ms, r->with.config);
+    driver_decide(r, &rq, proof, &outcome);
+    if (outcome.verdict == REG_REFUSED || (outcome.verdict == REG_FORWARD && !outcome.survives))
+        return false;
+    commit(e, &rq, proof, &outcome);
+    return true;
+}
+
+/* A phone's errand whose turn has come after waiting: the record may have
+ * changed. True: it still has to go up. */
+static bool decide_anew(struct errand *e)
+{
+    struct registrar *r = e->r;
+    struct register_request rq;
+    struct outcome outcome;
+    enum proof proof;
+
+    if (!phone_request(e, &rq))
+        return false;
+    proof =
+        rules_proof(location_find(r->with.location, e->hash), &rq, r->rt->now_ms, r->with.config);
+    driver_decide(r, &rq, proof, &outcome);
+    if (outcome.verdict == REG_FORWARD) {
+        e->removes = outcome.empties;
+        return true;
+    }
+    commit(e, &rq, proof, &outcome);
+    return false;
+}
+
+/* Starts what may start, until nothing more may. */
+static void lane_run(struct registrar *r, uint64_t hash)
+{
+    struct errand *e = lane_first(r, hash);
+
+    while (e) {
+        if (in_flight(e) || !may_start(r, e)) {
+            e = e->next;
+            continue;
+        }
+        if (e->own || decide_anew(e)) {
+            /* What was decided anew may be a removal now, which goes alone. */
+            if (!may_start(r, e)) {
+                e = e->next;
+                continue;
+            }
+            pace(e);
+        } else {
+            errand_drop(e);
+        }
+        e = lane_first(r, hash);
+    }
+}
+
+/* ---- answers from the main registrar ----------------------------------------- */
+
+/* auth = "upstream": what was accepted without credentials proves nothing. */
+static bool proves_nothing(const struct errand *e)
+{
+    const struct config *c = e->r->with.config;
+
+    return c->auth == AUTH_UPSTREAM && !c->allow_open_upstream && !e->credentials;
+}
+
+static void commit_accepted(struct errand *e)
+{
+    struct registrar *r = e->r;
+    struct register_request rq;
+    struct outcome outcome;
+
+    if (!phone_request(e, &rq))
+        return;
+    if (proves_nothing(e)) {
+        struct upstream *u = upstreams_of(r->with.upstreams, e->hash);
+
+        upstream_found_open(u);
+        answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is open)");
+        e->answer_by_ms = 0;
+        return;
+    }
+    driver_decide(r, &rq, PROOF_UPSTREAM, &outcome);
+    commit(e, &rq, PROOF_UPSTREAM, &outcome);
+}
+
+static void accepted(struct errand *e, struct aor *a, const struct sip_message *response)
+{
+    struct registrar *r = e->r;
+    uint32_t granted_s = 0;
+
+    if (!e->removes && !lease_read_grant(response, a, &granted_s) &&
+        !sip_delta_seconds(sip_value(response, SIP_H_EXPIRES), &granted_s))
+        granted_s = GRANT_UNKNOWN_S;
+    lease_granted(r, a, granted_s);
+    if (!e->credentials)
+        lease_learn(r, a, MEANS_ACL);
+    if (e->removes)
+        runtime_count(r->rt, COUNTER_LEASE_REMOVED);
+    else if (e->own)
+        runtime_count(r->rt, COUNTER_LEASE_REFRESHED);
+    if (e->answer_by_ms)
+        commit_accepted(e);
+}
+
+/* Design 3.4: a 403 or 404 ends at most the binding that its phone refreshed. */
+static void end_refused(struct errand *e)
+{
+    struct registrar *r = e->r;
+    struct aor *a = location_find(r->with.location, e->hash);
+    struct register_request rq;
+
+    if (!a || !phone_request(e, &rq))
+        return;
+    for (struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
+        if (!binding_live(b, r->rt->now_ms) || !flow_equal(&b->flow, &rq.flow) ||
+            !span_eq(binding_call_id(b), rq.call_id))
+            continue;
+        for (unsigned i = 0; i < rq.contacts; i++)
+            if (span_eq(binding_uri(b), rq.contact[i].uri_text) &&
+                location_bury(r->with.location, a, b->id, rq.cseq, r->rt->now_ms + TOMBSTONE_MS)) {
+                runtime_count(r->rt, COUNTER_BINDING_REMOVED);
+                break;
+            }
+    }
+    journal_change(r->with.journal, a);
+}
+
+static bool is_upstreams_trouble(int status)
+{
+    return status >= 500 || status == 408 || status == 410 || status == 480;
+}
+
+static void refused(struct errand *e, struct aor *a, const struct sip_message *response)
+{
+    struct registrar *r = e->r;
+    int status = response->status;
+    uint32_t retry_after_s = 0;
+
+    if ((status == 401 || status == 407) && !e->credentials)
+        lease_learn(r, a, MEANS_NONE);
+    if (e->own) {
+        /* Retry-After may carry a comment behind the number. */
+        struct span after = sip_value(response, SIP_H_RETRY_AFTER);
+        size_t digits = 0;
+
+        while (digits < after.n && ascii_digit(after.p[digits]))
+            digits++;
+        if (!sip_delta_seconds(span_make(after.p, digits), &retry_after_s))
+            retry_after_s = 0;
+        lease_own_failed(r, a, e->removes, status, retry_after_s);
+        return;
+    }
+    if (status == 403 || status == 404)
+        end_refused(e);
+    if (!e->answer_by_ms)
+        return;
+    if (is_upstreams_trouble(status) && survive(e))
+        return;
+    answer_passed_on(r, e->server, response);
+    e->answer_by_ms = 0;
+}
+
+/* 423: ask for more. 482: the main registrar took it for a copy; a new CSeq
+ * makes it another request. True: sent again. */
+static bool repeat(struct errand *e, const struct sip_message *response)
+{
+    struct registrar *r = e->r;
+    uint32_t min_s;
+
+    if (e->repeats >= REPEATS_MAX)
+        return false;
+    if (response->status == 423) {
+        if (e->removes || !sip_delta_seconds(sip_value(response, SIP_H_MIN_EXPIRES), &min_s) ||
+            min_s <= e->asked_s)
+            return false;
+        if (r->upstream_expires_s < min_s)
+            r->upstream_expires_s = min_s;
+    } else if (response->status != 482) {
+        return false;
+    }
+    e->repeats++;
+    if (!send_now(e))
+        out_of_memory(e);
+    return true;
+}
+
+static struct errand *errand_of(struct registrar *r, const struct client_tx *tx)
+{
+    return slab_get(&r->errands, handle_unpack(tx->owner));
+}
+
+static void on_response(void *self, struct client_tx *tx, const struct sip_message *response)
+{
+    struct registrar *r = self;
+    struct errand *e = errand_of(r, tx);
+
+    if (!e || response->status < 200)
+        return;
+    if (repeat(e, response))
+        return;
+    struct aor *a = location_find(r->with.location, e->hash);
+    if (a && response->status < 300)
+        accepted(e, a, response);
+    else if (a)
+        refused(e, a, response);
+    errand_finish(e);
+}
+
+/* No answer within timer F. */
+static void on_timeout(void *self, struct client_tx *tx)
+{
+    struct registrar *r = self;
+    struct errand *e = errand_of(r, tx);
+    struct aor *a = e ? location_find(r->with.location, e->hash) : NULL;
+
+    if (!e)
+        return;
+    if (a) {
+        lease_lost(r, a, e->asked_s);
+        if (e->own)
+            lease_own_failed(r, a, e->removes, 0, 0);
+    }
+    if (e->answer_by_ms && !survive(e))
+        answer_unavailable_in(r, e->server, NULL);
+    errand_finish(e);
+}
+
+static const struct client_user errand_user = {.response = on_response, .timeout = on_timeout};
+
+/* ---- timers ------------------------------------------------------------------- */
+
+static void on_timer(void *self, struct timer *t)
+{
+    struct errand *e = (struct errand *)((char *)t - offsetof(struct errand, timer));
+    struct registrar *r = self;
+    uint64_t now_ms = r->rt->now_ms;
+
+    if (e->answer_by_ms && e->answer_by_ms <= now_ms) {
+        if (!survive(e))
+            answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is silent)");
+        e->answer_by_ms = 0;
+        if (e->state != ERRAND_SENT) {
+            errand_finish(e);
+            return;
+        }
+        lease_settle(r, e->hash);
+    }
+    if (e->state == ERRAND_PACED && e->send_at_ms <= now_ms) {
+        if (!send_now(e))
+            out_of_memory(e);
+        return;
+    }
+    arm(e);
+}
+
+void errands_init(struct registrar *r)
+{
+    slab_init(&r->errands, sizeof(struct errand), ERRANDS_MAX);
+    table_init(&r->lanes);
+    wheel_handler(&r->rt->wheel, TIMER_FORWARD, on_timer, r);
+}
+
+void errands_fini(struct registrar *r)
+{
+    table_fini(&r->lanes);
+    slab_fini(&r->errands);
+}
+
+/* ---- from outside --------------------------------------------------------------- */
+
+/* Strangers never wait: they could fill every queue. */
+static bool stranger_may_go(struct registrar *r, const struct errand *e)
+{
+    unsigned beside = 0;
+
+    for (const struct errand *o = lane_first(r, e->hash); o; o = o->next)
+        beside += o != e && o->stranger;
+    return beside < LANE_STRANGERS_MAX && may_start(r, e);
+}
+
+static unsigned lane_waiting(struct registrar *r, uint64_t hash)
+{
+    unsigned n = 0;
+
+    for (const struct errand *e = lane_first(r, hash); e; e = e->next)
+        n += e->state == ERRAND_WAITING;
+    return n;
+}
+
+static struct errand *admit(struct registrar *r, struct server_tx *tx, struct aor *a,
+                            const struct register_request *rq, const struct outcome *outcome,
+                            bool stranger)
+{
+    const struct config *c = r->with.config;
+    bool full = lane_waiting(r, a->hash) >= LANE_WAITING_MAX;
+    struct errand *e = full ? NULL : errand_new(r, a);
+
+    if (!e)
+        return NULL;
+    e->server = tx->handle;
+    e->credentials = rq->credentials;
+    e->stranger = stranger;
+    e->removes = outcome->verdict == REG_FORWARD && outcome->empties;
+    e->answer_by_ms =
+        r->rt->now_ms + (outcome->survives ? c->forward_timeout_ms : c->forward_timeout_new_ms);
+    if (stranger && !stranger_may_go(r, e)) {
+        errand_drop(e);
+        return NULL;
+    }
+    return e;
+}
+
+void errand_forward(struct registrar *r, const struct sip_message *m, const struct flow *from,
+                    const struct register_request *rq, const struct outcome *outcome)
+{
+    struct aor *a;
+    enum location_added added = location_ensure(r->with.location, rq->aor, rq->to_uri, &a);
+    bool stranger = r->with.config->auth == AUTH_UPSTREAM && !rq->credentials && !outcome->survives;
+
+    if (added == LOCATION_COLLISION) {
+        struct log_text room;
+
+        runtime_count(r->rt, COUNTER_HASH_COLLISION);
+        runtime_log(r->rt, LOG_ERROR, "hash_collision", "aor=%s remedy=\"rename one of the users\"",
+                    log_value(&room, rq->aor));
+    }
+    struct server_tx *tx =
+        added == LOCATION_OK ? server_begin(r->with.transactions, m, from, NULL, NULL) : NULL;
+    if (!tx) {
+        runtime_count(r->rt, COUNTER_OUT_OF_MEMORY);
+        answer_unavailable(r, m, from, NULL);
+        lease_settle(r, rq->hash);
+        return;
+    }
+    struct handle server = tx->handle;
+    struct errand *e = admit(r, tx, a, rq, outcome, stranger);
+    if (!e) {
+        answer_unavailable_in(r, server, "Service Unavailable (others of this user are waiting)");
+        lease_settle(r, rq->hash);
+        return;
+    }
+    arm(e);
+    if (may_start(r, e) && outcome->verdict == REG_FORWARD)
+        pace(e);
+    lane_run(r, rq->hash);
+    lease_settle(r, rq->hash);
+}
+
+bool errand_own(struct registrar *r, struct aor *a, bool removes)
+{
+    const struct upstream *u = upstreams_of(r->with.upstreams, a->hash);
+    struct pacer *pacer = &r->pacer[u - r->with.upstreams->list];
+
+    if (pacer_backlog(pacer, r->rt->now_ms) > OWN_PACER_WAIT_MS)
+        return false;
+    struct errand *e = errand_new(r, a);
+    if (!e)
+        return false;
+    e->own = true;
+    e->removes = removes;
+    if (!may_start(r, e))
+        return true;
+    return pace(e);
+}

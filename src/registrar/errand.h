@@ -1,0 +1,60 @@
+/*
+ * registrar/errand: one REGISTER on its way to the main registrar.
+ *
+ * An errand is run for a phone (its REGISTER is forwarded) or for midreg itself
+ * (lease.c). All errands of an AOR stand in its lane, in order of arrival:
+ *
+ *   WAITING -> PACED -> SENT -> (answer, or none) -> gone
+ *
+ * WAITING: another errand of this lane is on its way. It is decided anew when
+ * its turn comes: often it can be absorbed by then. PACED: has a place in the
+ * upstream's pacer. Core thread only. Design 3.3, 3.4.
+ */
+#ifndef MIDREG_REGISTRAR_ERRAND_H
+#define MIDREG_REGISTRAR_ERRAND_H
+
+#include "registrar/driver.h"
+#include "transaction/client.h"
+
+#define ERRANDS_MAX        131072
+#define LANE_WAITING_MAX   16
+#define LANE_STRANGERS_MAX 2
+
+enum errand_state { ERRAND_WAITING, ERRAND_PACED, ERRAND_SENT };
+
+struct errand {
+    struct registrar *r;
+    struct handle handle;
+    struct errand *next;  /* in the lane */
+    struct handle server; /* the phone's transaction; none: midreg's own errand */
+    struct handle client;
+    struct timer timer; /* TIMER_FORWARD: answer_by_ms and send_at_ms */
+    uint64_t hash;
+    uint64_t answer_by_ms; /* the phone is answered locally then; 0: no phone waits */
+    uint64_t send_at_ms;   /* PACED */
+    uint32_t asked_s;      /* Expires as sent */
+    enum errand_state state;
+    bool own;         /* midreg's own, no phone's */
+    bool removes;     /* Expires: 0 goes up */
+    bool stranger;    /* neither credentials nor a proved flow */
+    bool credentials; /* the phone's go up with it */
+    uint8_t repeats;  /* sent again after 423 or 482 */
+};
+
+/* Registers timers and users. */
+void errands_init(struct registrar *r);
+void errands_fini(struct registrar *r);
+
+/* Forwards a phone's REGISTER, or lets it wait; answers it in any case, now or
+ * later. */
+void errand_forward(struct registrar *r, const struct sip_message *m, const struct flow *from,
+                    const struct register_request *rq, const struct outcome *outcome);
+
+/* Runs an errand of midreg's own: refresh or removal of the lease. False: the
+ * upstream's pacer has no place soon; try again later. */
+bool errand_own(struct registrar *r, struct aor *a, bool removes);
+
+/* Is a REGISTER of this Call-ID waiting or on its way, unanswered? */
+bool errand_has_call(struct registrar *r, uint64_t hash, struct span call_id);
+
+#endif

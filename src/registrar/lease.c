@@ -1,0 +1,307 @@
+/*
+ * registrar/lease: keeps at the main registrar what should be there.
+ *
+ *             first binding accepted                 refreshed at 85 %
+ *   nothing ------------------------> held ----------------------------> held
+ *      ^                               |  last binding gone: removed within a second
+ *      +-------------------------------+  (or lapses, where midreg may not remove it)
+ *
+ * Called by registrar.c, errand.c and the AOR's timer, on the core thread.
+ */
+#include "registrar/lease.h"
+
+#include "registrar/errand.h"
+#include "upstream/contact.h"
+
+/* CSeq counts from here: higher after every restart, below 2^31 until 2088. */
+#define CSEQ_EPOCH_S     1577836800u /* 2020-01-01 */
+#define BACKOFF_FIRST_MS 1000
+/* Our errands do not stand in the pacer's line for longer; they come again. */
+#define OWN_PACER_WAIT_MS 2000
+
+static struct location *location_of(struct registrar *r)
+{
+    return r->with.location;
+}
+
+static uint32_t clock_cseq(struct registrar *r)
+{
+    return (uint32_t)(r->rt->ports->wall_s(r->rt->ports->world) - CSEQ_EPOCH_S);
+}
+
+uint32_t lease_next_cseq(struct registrar *r, struct aor *a)
+{
+    uint32_t clock = clock_cseq(r);
+
+    a->lease.cseq = a->lease.cseq + 1 > clock ? a->lease.cseq + 1 : clock;
+    return a->lease.cseq;
+}
+
+/* ---- what an errand brought home ------------------------------------------ */
+
+void lease_granted(struct registrar *r, struct aor *a, uint32_t granted_s)
+{
+    struct lease *l = &a->lease;
+
+    l->granted_s = granted_s;
+    l->until_ms = granted_s ? r->rt->now_ms + (uint64_t)granted_s * 1000 : 0;
+    l->may_ms = l->until_ms;
+    l->next_ms = 0;
+    l->failures = 0;
+    l->refused = 0;
+    journal_change(r->with.journal, a);
+}
+
+void lease_learn(struct registrar *r, struct aor *a, enum lease_means means)
+{
+    const struct upstream *u = upstreams_of(r->with.upstreams, a->hash);
+
+    if (u->config->means == CONFIG_MEANS_AUTO)
+        a->lease.means = (uint8_t)means;
+}
+
+void lease_lost(struct registrar *r, struct aor *a, uint32_t asked_s)
+{
+    uint64_t until_ms = r->rt->now_ms + (uint64_t)asked_s * 1000;
+
+    if (asked_s && a->lease.may_ms < until_ms)
+        a->lease.may_ms = until_ms;
+}
+
+static uint64_t backoff_ms(struct registrar *r, unsigned failures)
+{
+    uint64_t most = r->with.config->retry_max_ms;
+    uint64_t wait = BACKOFF_FIRST_MS;
+
+    while (failures-- > 1 && wait < most)
+        wait *= 2;
+    wait = wait < most ? wait : most;
+    return wait / 2 + runtime_random(r->rt, (uint32_t)(wait / 2) + 1);
+}
+
+/*
+ * Design 3.4: midreg's own refresh refused twice ends the AOR, unless so many
+ * are refused in this minute that the upstream must be at fault.
+ */
+static bool refusals_are_believable(struct registrar *r)
+{
+    size_t leases = location_of(r)->aors.used;
+    size_t most = leases / 100 > 3 ? leases / 100 : 3;
+
+    if (r->rt->now_ms - r->refusals_since_ms >= 60000) {
+        r->refusals_since_ms = r->rt->now_ms;
+        r->refusals = 0;
+    }
+    return ++r->refusals <= most;
+}
+
+static void end_aor(struct registrar *r, struct aor *a)
+{
+    struct log_text room;
+
+    runtime_log(r->rt, LOG_WARN, "aor_ended",
+                "aor=%s reason=\"refused twice by the main registrar\"",
+                log_value(&room, aor_text(a)));
+    for (struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
+        if (b->flags & BINDING_TOMBSTONE)
+            continue;
+        location_bury(location_of(r), a, b->id, b->cseq, r->rt->now_ms + TOMBSTONE_MS);
+        runtime_count(r->rt, COUNTER_BINDING_REMOVED);
+    }
+    lease_granted(r, a, 0);
+}
+
+static void own_refused(struct registrar *r, struct aor *a)
+{
+    struct lease *l = &a->lease;
+    uint64_t tenth_ms = (uint64_t)l->granted_s * 100;
+
+    if (!refusals_are_believable(r)) {
+        runtime_log(r->rt, LOG_ERROR, "upstream_refuses",
+                    "refused=%u remedy=\"the main registrar refuses many leases: check it\"",
+                    r->refusals);
+        l->next_ms = r->rt->now_ms + r->with.config->retry_max_ms;
+        return;
+    }
+    if (++l->refused >= 2) {
+        end_aor(r, a);
+        return;
+    }
+    l->next_ms = r->rt->now_ms + (tenth_ms < 30000 ? tenth_ms : 30000);
+}
+
+void lease_own_failed(struct registrar *r, struct aor *a, bool removes, int status,
+                      uint32_t retry_after_s)
+{
+    struct lease *l = &a->lease;
+    uint64_t obeyed_ms = (uint64_t)retry_after_s * 1000;
+
+    runtime_count(r->rt, COUNTER_LEASE_FAILED);
+    if (status == 401 || status == 407) {
+        lease_learn(r, a, MEANS_NONE);
+        if (l->means == MEANS_NONE)
+            return;
+    }
+    if (status == 403 || status == 404) {
+        if (removes)
+            lease_granted(r, a, 0); /* it says that it holds nothing of this user */
+        else
+            own_refused(r, a);
+        return;
+    }
+    if (l->failures < UINT8_MAX)
+        l->failures++;
+    l->next_ms = r->rt->now_ms + backoff_ms(r, l->failures);
+    if (obeyed_ms > r->with.config->retry_max_ms)
+        obeyed_ms = r->with.config->retry_max_ms;
+    if (l->next_ms < r->rt->now_ms + obeyed_ms)
+        l->next_ms = r->rt->now_ms + obeyed_ms;
+}
+
+bool lease_read_grant(const struct sip_message *response, const struct aor *a, uint32_t *granted_s)
+{
+    struct sip_list it;
+    struct span value, expires;
+
+    sip_list_init(&it, response, SIP_H_CONTACT);
+    while (sip_list_next(&it, &value)) {
+        struct sip_nameaddr na;
+        struct sip_fault fault;
+        uint64_t hash;
+
+        if (!sip_nameaddr_parse(value, &na, &fault) || !contact_token(&na.uri, &hash) ||
+            hash != a->hash || !contact_fits(&na.uri, aor_text(a), a->hash))
+            continue;
+        if (sip_param(na.params, SPAN("expires"), &expires) &&
+            sip_delta_seconds(expires, granted_s))
+            return true;
+        return sip_delta_seconds(sip_value(response, SIP_H_EXPIRES), granted_s);
+    }
+    return false;
+}
+
+/* ---- what should be there -------------------------------------------------- */
+
+/* Takes away what has run out. Returns the record, which may have moved. */
+static struct aor *expire(struct registrar *r, struct aor *a)
+{
+    uint64_t now_ms = r->rt->now_ms;
+    struct binding *b = aor_first(a);
+    bool changed = false;
+
+    while (b) {
+        if (b->expires_ms > now_ms) {
+            b = aor_next(a, b);
+            continue;
+        }
+        if (!(b->flags & BINDING_TOMBSTONE)) {
+            runtime_count(r->rt, COUNTER_BINDING_EXPIRED);
+            changed = true;
+        }
+        location_unbind(location_of(r), &a, b->id);
+        b = aor_first(a);
+    }
+    if (changed)
+        journal_change(r->with.journal, a);
+    return a;
+}
+
+/* When a held lease is refreshed by midreg: at 85 % of the granted time, or at
+ * 50 % to learn whether it can; spread by up to 5 %, always the same for an AOR. */
+static uint64_t refresh_at_ms(const struct aor *a)
+{
+    const struct lease *l = &a->lease;
+    uint64_t granted_ms = (uint64_t)l->granted_s * 1000;
+    uint64_t left_ms = l->means == MEANS_ACL ? granted_ms * 15 / 100 : granted_ms / 2;
+    uint64_t spread_ms = granted_ms / 20;
+
+    left_ms += spread_ms ? a->hash % spread_ms : 0;
+    return l->until_ms - left_ms;
+}
+
+/* When midreg itself has to act on the lease; UINT64_MAX: not at all. */
+static uint64_t own_action_ms(struct registrar *r, const struct aor *a, bool wanted)
+{
+    const struct lease *l = &a->lease;
+    uint64_t at_ms = 0;
+
+    if (l->busy || l->means == MEANS_NONE)
+        return UINT64_MAX;
+    if (!wanted && !lease_possible(l, r->rt->now_ms))
+        return UINT64_MAX;
+    if (wanted && lease_held(l, r->rt->now_ms))
+        at_ms = refresh_at_ms(a);
+    return at_ms > l->next_ms ? at_ms : l->next_ms;
+}
+
+/* Nobody is left and midreg may not de-register: the lease runs out upstream,
+ * and calls get 480 until then. */
+static void let_lapse(struct registrar *r, struct aor *a)
+{
+    runtime_count(r->rt, COUNTER_LEASE_LAPSED);
+    lease_granted(r, a, 0);
+}
+
+/* Registers, refreshes or de-registers. */
+static void act(struct registrar *r, struct aor *a, bool wanted)
+{
+    /* The line that de-registers: no binding is left, so Expires: 0 goes up. */
+    if (!errand_own(r, a, !wanted))
+        a->lease.next_ms =
+            r->rt->now_ms + OWN_PACER_WAIT_MS / 2 + runtime_random(r->rt, OWN_PACER_WAIT_MS / 2);
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+/* Nothing left to keep the record for? Its CSeq must not be used again. */
+static bool is_spent(struct registrar *r, const struct aor *a)
+{
+    return a->bindings == 0 && a->lease.busy == 0 && !lease_possible(&a->lease, r->rt->now_ms) &&
+           a->lease.cseq < clock_cseq(r) && journal_is_durable(r->with.journal, a->sequence);
+}
+
+static void arm(struct registrar *r, struct aor *a, uint64_t action_ms)
+{
+    uint64_t due_ms = action_ms;
+
+    for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
+        due_ms = earlier(due_ms, b->expires_ms);
+    if (a->bindings == 0 && a->lease.busy == 0)
+        due_ms = earlier(due_ms, lease_possible(&a->lease, r->rt->now_ms) ? a->lease.may_ms
+                                                                          : r->rt->now_ms + 1000);
+    if (due_ms == UINT64_MAX)
+        return;
+    /* A later deadline needs no work: the timer looks again when it fires. */
+    if (!timer_armed(&a->timer) || a->timer.due_ms > due_ms)
+        wheel_arm(&r->rt->wheel, &a->timer, TIMER_AOR, due_ms);
+}
+
+void lease_settle(struct registrar *r, uint64_t hash)
+{
+    struct aor *a = location_find(location_of(r), hash);
+    uint64_t now_ms = r->rt->now_ms;
+
+    if (!a)
+        return;
+    a = expire(r, a);
+    bool wanted = aor_live_count(a, now_ms) > 0;
+    if (!wanted && a->lease.means == MEANS_NONE && !a->lease.busy &&
+        lease_possible(&a->lease, now_ms))
+        let_lapse(r, a);
+    uint64_t action_ms = own_action_ms(r, a, wanted);
+    if (action_ms <= now_ms) {
+        act(r, a, wanted);
+        a = location_find(location_of(r), hash);
+        if (!a)
+            return;
+        action_ms = own_action_ms(r, a, wanted);
+    }
+    if (is_spent(r, a)) {
+        location_delete(location_of(r), a);
+        return;
+    }
+    arm(r, a, action_ms);
+}

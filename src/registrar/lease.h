@@ -1,0 +1,37 @@
+/*
+ * registrar/lease: midreg's own registration at the main registrar.
+ *
+ * Level-triggered: lease_settle() compares what should be there (a contact if
+ * and only if the AOR has a live binding) with what is known to be there, and
+ * does the next thing needed. It is called after each change and by the AOR's
+ * timer. Core thread only. Design 3.4.
+ */
+#ifndef MIDREG_REGISTRAR_LEASE_H
+#define MIDREG_REGISTRAR_LEASE_H
+
+#include "registrar/driver.h"
+
+/* Expires what is due, registers, refreshes or de-registers the lease as
+ * needed, arms the AOR's timer, and deletes a record of which nothing is left:
+ * pointers to it are void afterwards. */
+void lease_settle(struct registrar *r, uint64_t hash);
+
+/* ---- what an errand brought home; each changes the record only ---- */
+
+/* The main registrar holds our contact for `granted_s` (0: no more). */
+void lease_granted(struct registrar *r, struct aor *a, uint32_t granted_s);
+/* It accepted, or challenged, a REGISTER without credentials. */
+void lease_learn(struct registrar *r, struct aor *a, enum lease_means means);
+/* No answer came: it may hold what was asked for. */
+void lease_lost(struct registrar *r, struct aor *a, uint32_t asked_s);
+/* An own errand got `status` (0: none). `retry_after_s`: the answer's, or 0. */
+void lease_own_failed(struct registrar *r, struct aor *a, bool removes, int status,
+                      uint32_t retry_after_s);
+
+/* The next CSeq of this lease. */
+uint32_t lease_next_cseq(struct registrar *r, struct aor *a);
+
+/* What a 2xx grants our contact, in seconds. False: it does not list it. */
+bool lease_read_grant(const struct sip_message *response, const struct aor *a, uint32_t *granted_s);
+
+#endif
