@@ -1,1 +1,318 @@
-/* not written yet */
+/*
+ * net/world: the table of ports, and the loop.
+ *
+ * Made and run by run.c on the core thread; the core calls the ports. A turn:
+ * wait, begin (the core reads the clock), read sockets and signals, end (the core
+ * fires timers), send. Waits in one place alone, loop_wait().
+ */
+#include "net/world.h"
+
+#include "net/log.h"
+#include "net/route.h"
+#include "net/udp.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/random.h>
+#include <sys/signalfd.h>
+#include <time.h>
+#include <unistd.h>
+
+/* getrandom() never gives less than it is asked for up to this size. */
+#define CHANCE_BYTES 256
+
+struct world {
+    const struct config *config;
+    struct ports ports;
+    struct log *log;
+    struct loop loop;
+    struct udp udp;
+    struct route_cache routes;
+    struct watch signals;
+    sigset_t mask_before;
+    const struct world_handler *handler;
+    bool stopping;
+    size_t chance_left;
+    uint8_t chance[CHANCE_BYTES];
+};
+
+/* ---- the ports ---- */
+
+static uint64_t port_now_us(void *self)
+{
+    struct timespec now;
+
+    (void)self;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t port_wall_s(void *self)
+{
+    (void)self;
+    return (uint64_t)time(NULL);
+}
+
+static void port_random(void *self, void *out, size_t n)
+{
+    struct world *w = self;
+    uint8_t *to = out;
+
+    while (n) {
+        size_t part;
+
+        if (w->chance_left == 0) {
+            while (getrandom(w->chance, sizeof w->chance, 0) != sizeof w->chance)
+                ;
+            w->chance_left = sizeof w->chance;
+        }
+        part = n < w->chance_left ? n : w->chance_left;
+        memcpy(to, w->chance + sizeof w->chance - w->chance_left, part);
+        w->chance_left -= part;
+        to += part;
+        n -= part;
+    }
+}
+
+static char *port_reserve(void *self, size_t *capacity)
+{
+    struct world *w = self;
+
+    return outbox_reserve(&w->udp.out, capacity);
+}
+
+static void port_commit(void *self, const struct flow *to, size_t n)
+{
+    struct world *w = self;
+
+    outbox_commit(&w->udp.out, to, n);
+}
+
+static void port_local_address(void *self, const struct flow *to, struct address *out)
+{
+    struct world *w = self;
+    const struct address *advertised = &w->config->advertise;
+    struct address own = world_bound(w, to->listener);
+
+    *out = own;
+    if (advertised->family == own.family)
+        *out = *advertised;
+    else if (address_is_any(&own) &&
+             !route_local(&w->routes, &to->peer, port_now_us(w) / 1000, out))
+        *out = own; /* no route: whatever is built with it goes nowhere */
+    if (out->port == 0)
+        out->port = own.port;
+}
+
+/* store = "memory": there is nothing to wait for. */
+static bool port_journal_submit(void *self, uint64_t sequence)
+{
+    (void)self;
+    (void)sequence;
+    return true;
+}
+
+static void port_log(void *self, enum log_level level, struct span line)
+{
+    struct world *w = self;
+
+    log_put(w->log, level, line);
+}
+
+static struct ports ports_of(struct world *w)
+{
+    return (struct ports){
+        .world = w,
+        .now_us = port_now_us,
+        .wall_s = port_wall_s,
+        .random = port_random,
+        .datagram_reserve = port_reserve,
+        .datagram_commit = port_commit,
+        .local_address = port_local_address,
+        .journal_submit = port_journal_submit,
+        .log = port_log,
+    };
+}
+
+/* ---- signals ---- */
+
+static sigset_t our_signals(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGUSR1);
+    return set;
+}
+
+static void signals_ready(void *self, uint32_t events)
+{
+    struct world *w = self;
+    struct signalfd_siginfo info;
+
+    (void)events;
+    while (read(w->signals.fd, &info, sizeof info) == sizeof info)
+        w->handler->signal(w->handler->self, (int)info.ssi_signo);
+}
+
+static bool watch_signals(struct world *w)
+{
+    sigset_t set = our_signals();
+
+    w->signals.fd = signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC);
+    w->signals.events = EPOLLIN;
+    w->signals.ready = signals_ready;
+    w->signals.self = w;
+    return w->signals.fd >= 0 && loop_add(&w->loop, &w->signals);
+}
+
+/* Before any thread is made, so that none of them is ever interrupted. */
+static void block_signals(struct world *w)
+{
+    sigset_t set = our_signals();
+
+    signal(SIGPIPE, SIG_IGN);
+    pthread_sigmask(SIG_BLOCK, &set, &w->mask_before);
+}
+
+/* ---- life ---- */
+
+static enum log_level log_level_of(enum log_verbosity v)
+{
+    switch (v) {
+    case LOG_LEVEL_WARN:
+        return LOG_WARN;
+    case LOG_LEVEL_DEBUG:
+        return LOG_DEBUG;
+    case LOG_LEVEL_INFO:
+    default:
+        return LOG_INFO;
+    }
+}
+
+static void receive(void *self, const struct flow *from, struct span datagram)
+{
+    const struct world *w = self;
+
+    w->handler->receive(w->handler->self, from, datagram);
+}
+
+struct world *world_new(const struct config *config, int log_fd, FILE *errors)
+{
+    struct world *w = calloc(1, sizeof *w);
+
+    if (!w) {
+        fprintf(errors, "out of memory\n");
+        return NULL;
+    }
+    w->config = config;
+    w->ports = ports_of(w);
+    w->signals.fd = -1;
+    w->loop.epoll = -1;
+    block_signals(w);
+    if (!udp_init(&w->udp, &w->loop, receive, w) || !loop_init(&w->loop) || !watch_signals(w) ||
+        !(w->log = log_new(log_fd, log_level_of(config->log_level)))) {
+        fprintf(errors, "the system refuses what midreg needs: %s\n", strerror(errno));
+        world_free(w);
+        return NULL;
+    }
+    return w;
+}
+
+void world_free(struct world *w)
+{
+    if (!w)
+        return;
+    udp_fini(&w->udp);
+    if (w->signals.fd >= 0)
+        close(w->signals.fd);
+    loop_fini(&w->loop);
+    log_free(w->log);
+    pthread_sigmask(SIG_SETMASK, &w->mask_before, NULL);
+    free(w);
+}
+
+const struct ports *world_ports(const struct world *w)
+{
+    return &w->ports;
+}
+
+struct address world_bound(const struct world *w, unsigned listener)
+{
+    assert(listener < w->config->listen_count);
+    if (w->udp.sockets[listener].watch.fd >= 0)
+        return w->udp.sockets[listener].bound;
+    return w->config->listen[listener].address;
+}
+
+static void say_listening(struct world *w, unsigned listener)
+{
+    char text[80] = "";
+    struct buf where = buf_make(text, sizeof text - 1);
+    struct address bound = world_bound(w, listener);
+    unsigned buffer = udp_receive_buffer(&w->udp, listener);
+
+    address_put(&where, &bound);
+    log_say(w->log, LOG_INFO, "event=listening address=udp:%s receive_buffer=%u", text, buffer);
+    if (buffer < UDP_BUFFER_WANT / 8)
+        log_say(w->log, LOG_WARN,
+                "event=small_buffer address=udp:%s receive_buffer=%u remedy=\"sysctl -w "
+                "net.core.rmem_max=%d\"",
+                text, buffer, UDP_BUFFER_WANT);
+}
+
+bool world_open(struct world *w, FILE *errors)
+{
+    for (unsigned i = 0; i < w->config->listen_count; i++) {
+        assert(w->config->listen[i].transport == TRANSPORT_UDP);
+        if (!udp_open(&w->udp, i, &w->config->listen[i], errors))
+            return false;
+        say_listening(w, i);
+    }
+    return true;
+}
+
+void world_run(struct world *w, const struct world_handler *handler)
+{
+    uint64_t deadline_ms = 0;
+
+    w->handler = handler;
+    w->stopping = false;
+    while (!w->stopping) {
+        loop_wait(&w->loop, loop_timeout_ms(port_now_us(w), deadline_ms));
+        handler->begin(handler->self);
+        loop_dispatch(&w->loop);
+        deadline_ms = handler->end(handler->self);
+        udp_flush(&w->udp);
+    }
+}
+
+void world_stop(struct world *w)
+{
+    w->stopping = true;
+}
+
+void world_answer(struct world *w, struct span line)
+{
+    log_always(w->log, line);
+}
+
+static void put_count(struct buf *out, const char *name, uint64_t value)
+{
+    buf_str(out, name);
+    buf_u64(out, value);
+}
+
+void world_put_status(struct buf *out, const struct world *w)
+{
+    put_count(out, "datagrams_received=", w->udp.received);
+    put_count(out, " datagrams_overflowed=", udp_overflowed(&w->udp));
+    put_count(out, " datagrams_sent=", w->udp.out.sent);
+    put_count(out, " datagrams_dropped=", w->udp.out.dropped);
+    put_count(out, " log_dropped=", log_dropped(w->log));
+}

@@ -1,0 +1,57 @@
+/*
+ * net/world: the real world: sockets, clock, chance and log behind struct ports,
+ * and the loop that gives the core its turns.
+ *
+ * Order: world_new(), then the core is made on world_ports(), world_open(),
+ * world_run(), then the core is freed, world_free(). All on the core thread,
+ * which is the main thread. One world per process: it takes SIGTERM, SIGINT,
+ * SIGHUP and SIGUSR1 out of the process's usual way and ignores SIGPIPE.
+ */
+#ifndef MIDREG_NET_WORLD_H
+#define MIDREG_NET_WORLD_H
+
+#include "base/ports.h"
+#include "config/config.h"
+
+#include <stdio.h>
+
+struct world;
+
+/* Who lives in the world. A turn is begin, any number of the others, end. */
+struct world_handler {
+    void *self;
+    void (*begin)(void *self);
+    /* The bytes may be reused when it returns. */
+    void (*receive)(void *self, const struct flow *from, struct span datagram);
+    /* SIGTERM, SIGINT, SIGHUP or SIGUSR1 came. */
+    void (*signal)(void *self, int number);
+    /* Returns the monotonic millisecond at which the next turn must happen at
+     * the latest; UINT64_MAX: none. */
+    uint64_t (*end)(void *self);
+};
+
+/* `config` outlives the world. The log goes to the descriptor `log_fd`. NULL,
+ * with one line on `errors`, if the system refuses. */
+struct world *world_new(const struct config *config, int log_fd, FILE *errors);
+/* Writes the last log lines; takes a second at most. NULL is fine. */
+void world_free(struct world *w);
+
+const struct ports *world_ports(const struct world *w);
+
+/* Opens the listeners. False, with one line on `errors` that names the address. */
+bool world_open(struct world *w, FILE *errors);
+/* The listener's address: with the real port where port 0 was configured. */
+struct address world_bound(const struct world *w, unsigned listener);
+
+/* Turns, until the turn in which world_stop() is called has ended. What was
+ * committed before the first turn leaves in it. */
+void world_run(struct world *w, const struct world_handler *handler);
+void world_stop(struct world *w);
+
+/* A log line that is written whatever the log level: what was asked for. */
+void world_answer(struct world *w, struct span line);
+
+/* "name=value ..." of what the sockets and the log count. */
+void world_put_status(struct buf *out, const struct world *w);
+
+#endif

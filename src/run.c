@@ -1,0 +1,186 @@
+/*
+ * run: puts the program together, runs it and takes it apart.
+ *
+ * Called by main.c, on the main thread, which becomes the core thread. Order:
+ * configuration, state directory, lock, secret, world, core (complete before any
+ * socket is open), sockets, turns. What fails says so on stderr in one line;
+ * from then on there is only the log.
+ */
+#include "run.h"
+
+#include "core.h"
+#include "net/lock.h"
+#include "net/secret.h"
+#include "net/state.h"
+#include "net/world.h"
+
+#include <signal.h>
+#include <stdarg.h>
+#include <unistd.h>
+
+#define STATUS_MAX 4096
+#define SAID_MAX   1024
+
+struct program {
+    struct config *config;
+    int state_dir;
+    int lock;
+    uint8_t secret[HASH_SECRET_SIZE];
+    struct world *world;
+    struct core *core;
+};
+
+/* ---- the log ---- */
+
+__attribute__((format(printf, 3, 4))) static void say(const struct program *p, enum log_level level,
+                                                      const char *format, ...)
+{
+    const struct ports *ports = world_ports(p->world);
+    char line[SAID_MAX];
+    va_list args;
+    int n;
+
+    va_start(args, format);
+    n = vsnprintf(line, sizeof line, format, args);
+    va_end(args);
+    if (n > 0)
+        ports->log(ports->world, level,
+                   span_make(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1));
+}
+
+static void say_started(const struct program *p)
+{
+    const struct config *c = p->config;
+    char line[SAID_MAX];
+    struct buf out = buf_make(line, sizeof line - 1);
+
+    for (unsigned i = 0; i < c->listen_count; i++) {
+        struct address bound = world_bound(p->world, i);
+
+        buf_str(&out, i ? "," : "listen=");
+        buf_str(&out, transport_name(c->listen[i].transport));
+        buf_char(&out, ':');
+        address_put(&out, &bound);
+    }
+    for (unsigned i = 0; i < c->upstream_count; i++) {
+        buf_str(&out, i ? "," : " upstream=");
+        buf_str(&out, c->upstream[i].name);
+        buf_char(&out, '@');
+        address_put(&out, &c->upstream[i].address);
+    }
+    line[out.n] = 0;
+    say(p, LOG_INFO, "event=started version=" MIDREG_VERSION " pid=%ld auth=%s %s", (long)getpid(),
+        c->auth == AUTH_NONE ? "none" : "upstream", line);
+}
+
+static void say_status(const struct program *p)
+{
+    char line[STATUS_MAX];
+    struct buf out = buf_make(line, sizeof line);
+
+    buf_lit(&out, "event=status ");
+    core_put_status(&out, p->core);
+    buf_char(&out, ' ');
+    world_put_status(&out, p->world);
+    world_answer(p->world, buf_done(&out));
+}
+
+/* ---- what the world tells the core ---- */
+
+static void on_begin(void *self)
+{
+    struct program *p = self;
+
+    core_begin(p->core);
+}
+
+static void on_receive(void *self, const struct flow *from, struct span datagram)
+{
+    struct program *p = self;
+
+    core_receive(p->core, from, datagram);
+}
+
+static uint64_t on_end(void *self)
+{
+    struct program *p = self;
+
+    return core_end(p->core);
+}
+
+static void on_signal(void *self, int number)
+{
+    struct program *p = self;
+
+    switch (number) {
+    case SIGUSR1:
+        say_status(p);
+        break;
+    case SIGHUP:
+        say(p, LOG_WARN,
+            "event=signal_ignored signal=HUP reason=\"the configuration is read at "
+            "start only; restart midreg\"");
+        break;
+    default:
+        say(p, LOG_INFO, "event=stopping signal=%s", number == SIGINT ? "INT" : "TERM");
+        world_stop(p->world);
+    }
+}
+
+/* ---- life ---- */
+
+static bool start(struct program *p, const char *config_path)
+{
+    p->config = config_load(config_path, stderr);
+    if (!p->config)
+        return false;
+    p->state_dir = state_dir_open(p->config->state_dir, stderr);
+    if (p->state_dir < 0)
+        return false;
+    p->lock = lock_take(p->state_dir, p->config->state_dir, stderr);
+    if (p->lock < 0 || !secret_load(p->state_dir, p->config->state_dir, p->secret, stderr))
+        return false;
+    p->world = world_new(p->config, STDERR_FILENO, stderr);
+    if (!p->world)
+        return false;
+    p->core = core_new(p->config, world_ports(p->world), p->secret);
+    if (!p->core) {
+        fprintf(stderr, "out of memory\n");
+        return false;
+    }
+    return world_open(p->world, stderr);
+}
+
+static void finish(struct program *p)
+{
+    core_free(p->core);
+    world_free(p->world);
+    if (p->lock >= 0)
+        close(p->lock);
+    if (p->state_dir >= 0)
+        close(p->state_dir);
+    explicit_bzero(p->secret, sizeof p->secret);
+    config_free(p->config);
+}
+
+bool run_midreg(const char *config_path)
+{
+    struct program p = {.state_dir = -1, .lock = -1};
+    bool ok = start(&p, config_path);
+
+    if (ok) {
+        const struct world_handler handler = {.self = &p,
+                                              .begin = on_begin,
+                                              .receive = on_receive,
+                                              .signal = on_signal,
+                                              .end = on_end};
+
+        say_started(&p);
+        core_start(p.core);
+        world_run(p.world, &handler);
+        say_status(&p);
+        say(&p, LOG_INFO, "event=stopped");
+    }
+    finish(&p);
+    return ok;
+}
