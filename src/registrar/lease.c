@@ -243,7 +243,7 @@ static void let_lapse(struct registrar *r, struct aor *a)
 }
 
 /* Registers, refreshes or de-registers. */
-static void act(struct registrar *r, struct aor *a, bool wanted)
+static void act_on_lease(struct registrar *r, struct aor *a, bool wanted)
 {
     /* The line that de-registers: no binding is left, so Expires: 0 goes up. */
     if (!errand_own(r, a, !wanted))
@@ -293,7 +293,7 @@ void lease_settle(struct registrar *r, uint64_t hash)
         let_lapse(r, a);
     uint64_t action_ms = own_action_ms(r, a, wanted);
     if (action_ms <= now_ms) {
-        act(r, a, wanted);
+        act_on_lease(r, a, wanted);
         a = location_find(location_of(r), hash);
         if (!a)
             return;
