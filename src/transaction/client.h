@@ -46,6 +46,7 @@ struct client_tx {
     struct timer end_timer; /* TIMER_CLIENT_END: B, D, F, K, M */
     uint32_t interval_ms;
     struct flow flow;
+    uint64_t secret;                 /* the unpredictable bits of the branch */
     char branch[CLIENT_BRANCH_SIZE]; /* terminated */
     char *sent;                      /* the request, for retransmissions, CANCEL and ACK */
     size_t sent_n;
@@ -54,7 +55,8 @@ struct client_tx {
     int status; /* of the last response; 0: none */
     bool cancel_wanted;
     bool cancel_sent;
-    char *cancel_reason; /* a Reason value, or NULL */
+    struct handle cancel; /* the CANCEL's own transaction, which bears our branch */
+    char *cancel_reason;  /* a Reason value, or NULL */
     const struct client_user *user;
     void *self;
     uint64_t owner;
@@ -70,26 +72,31 @@ struct client_tx *client_begin(struct transactions *t, enum sip_method method,
                                const struct client_user *user, void *self, uint64_t owner);
 /* "SIP/2.0/UDP host:port;branch=...": our Via value for this transaction. */
 void client_put_via(struct buf *out, const struct client_tx *tx);
-/* Sends the request (copied) and starts the timers. False: no memory; the
- * transaction is gone then. */
+/* Sends the request (copied) and starts the timers. False: no memory, more than
+ * a datagram holds, or an INVITE that sip_parse() would refuse (too many fields:
+ * no CANCEL or ACK could be made); the transaction is gone then, nobody is told. */
 bool client_send(struct client_tx *tx, struct span request);
 /* Ends a transaction that was never sent. */
 void client_abandon(struct client_tx *tx);
 struct client_tx *client_get(struct transactions *t, struct handle h);
 
 /* Sends CANCEL as soon as a provisional answer allows it (RFC 3261 9.1);
- * `reason` is a Reason value or empty. Once is enough. */
+ * `reason` is a Reason value or empty. Once is enough. Nothing happens to other
+ * methods, and once a final answer came. */
 void client_cancel(struct client_tx *tx, struct span reason);
 
 /* Tells the transaction that its user no longer wants its responses: it goes on
- * alone (absorbs, ACKs, ends). */
+ * alone (absorbs, ACKs, ends; an INVITE that rings on ends after 181 s). A 2xx to
+ * a forgotten INVITE is dropped: who wants a late one must not forget. */
 void client_forget(struct client_tx *tx);
 
-/* True: the response belonged to a transaction. */
+/* True: the response belonged to a transaction. `from` decides nothing: the
+ * unpredictable bits of the branch prove that the request's receiver wrote it. */
 bool client_receive(struct transactions *t, const struct sip_message *response,
                     const struct flow *from);
 
-/* The loop hash in a branch of ours. False: not a branch we made. */
+/* The loop hash in a branch of ours. False: not of our form (it is not proved:
+ * the hash is keyed, a foreign branch does not hold it but by chance). */
 bool client_branch_loop(struct span branch, uint32_t *loop_hash);
 
 #endif

@@ -3,7 +3,8 @@
  *
  * A server transaction keeps a copy of its request and its last answer. It
  * lives until its timers end, which is after the last answer: its user must
- * keep the handle and look it up with server_get() each time. Core thread only.
+ * keep the handle and look it up with server_get() each time. It ends only in a
+ * timer, never within a call of its user. Core thread only.
  *
  *   INVITE:      Proceeding -> Completed (300-699, timers G, H) -> Confirmed (I) -> gone
  *                           -> Accepted (2xx, timer L) -> gone
@@ -47,6 +48,7 @@ struct server_tx {
     uint64_t end_ms;      /* H, I, J, L */
     uint32_t interval_ms; /* G */
     int status;           /* of the last answer; 0: none yet */
+    bool cancelled;       /* the user was told */
     char *answer;         /* the last answer, for retransmissions */
     size_t answer_n;
     char to_tag[16];
@@ -65,13 +67,23 @@ bool server_receive(struct transactions *t, const struct sip_message *request,
                     const struct flow *from);
 
 /* A new transaction with a copy of the request, or NULL (no memory or room:
- * server_reject() with 503). INVITE: the caller sends 100 itself (server_reply()). */
+ * server_reject() with 503). INVITE: the caller sends 100 itself (server_reply()).
+ * ACK and CANCEL have no transactions: NULL. */
 struct server_tx *server_begin(struct transactions *t, const struct sip_message *request,
                                const struct flow *from, const struct server_user *user, void *self);
 
 struct server_tx *server_get(struct transactions *t, struct handle h);
 
-/* Sends an answer that was built elsewhere (proxied), keeps it, moves the state. */
+/* The user no longer wants to be told anything: the transaction goes on alone. */
+void server_forget(struct server_tx *tx);
+
+/*
+ * Sends an answer that was built elsewhere (proxied), keeps it for
+ * retransmissions, moves the state. What does not fit the state is ignored: a
+ * second final answer (but a further 2xx to an INVITE is sent, RFC 6026 7.1), a
+ * provisional after the final one. To a non-INVITE, 101 to 199 are not sent, and
+ * 408 ends it in silence (RFC 4320 4).
+ */
 void server_respond(struct server_tx *tx, int status, struct span answer);
 /* Builds and sends an answer; `fields` are whole lines with CRLF or empty;
  * `reason` NULL: the usual phrase. */

@@ -1,1 +1,38 @@
-/* not written yet */
+/*
+ * transaction/transaction: memory and timers of both kinds of transactions.
+ *
+ * Made once by the core, on its thread.
+ */
+#include "transaction/transaction.h"
+#include "transaction/machine.h"
+
+#include <stdlib.h>
+
+bool transactions_init(struct transactions *t, struct runtime *rt)
+{
+    *t = (struct transactions){.rt = rt, .scratch = malloc(DATAGRAM_MAX)};
+    if (!t->scratch)
+        return false;
+    slab_init(&t->servers, sizeof(struct server_tx), SERVER_TX_MAX);
+    slab_init(&t->clients, sizeof(struct client_tx), CLIENT_TX_MAX);
+    table_init(&t->server_keys);
+    server_init(t);
+    client_init(t);
+    return true;
+}
+
+void transactions_fini(struct transactions *t)
+{
+    struct handle at;
+    void *tx;
+
+    for (uint32_t slot = 0; (tx = slab_next(&t->servers, slot, &at)); slot = at.slot + 1)
+        server_free(tx);
+    for (uint32_t slot = 0; (tx = slab_next(&t->clients, slot, &at)); slot = at.slot + 1)
+        client_free(tx);
+    slab_fini(&t->servers);
+    slab_fini(&t->clients);
+    table_fini(&t->server_keys);
+    free(t->scratch);
+    t->scratch = NULL;
+}

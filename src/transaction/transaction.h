@@ -27,7 +27,8 @@ struct transactions {
     struct slab servers; /* struct server_tx */
     struct slab clients; /* struct client_tx */
     struct table server_keys;
-    char *scratch; /* DATAGRAM_MAX bytes, for building a message before it is kept */
+    char *scratch; /* DATAGRAM_MAX bytes, for building a message before it is kept;
+                      server_reply(), client_cancel() and client_receive() use it */
 };
 
 /* False: no memory. Registers its timers with rt->wheel. */

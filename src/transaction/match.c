@@ -1,0 +1,83 @@
+/*
+ * transaction/match: which server transaction a request belongs to.
+ *
+ * RFC 3261 17.2.3 and 9.2. Called by server.c, on the core thread; pure but for
+ * the installation's hash key. Texts are compared byte by byte, although a
+ * branch is case-insensitive by the letter (7.3.1): who sends a request again,
+ * cancels or acknowledges it copies the bytes, while phones do make branches
+ * that differ in case alone.
+ */
+#include "sip/header.h"
+#include "transaction/machine.h"
+
+static void fold(struct runtime *rt, uint64_t *key, struct span s)
+{
+    *key = hash64_pair(&rt->hasher, span_make((const char *)key, sizeof *key), s);
+}
+
+/* The method of the transaction: an ACK or CANCEL belongs to an INVITE. */
+static struct span method_of(const struct sip_message *m)
+{
+    if (m->method == SIP_ACK || m->method == SIP_CANCEL)
+        return SPAN("INVITE");
+    return m->method_name;
+}
+
+static struct span tag_of(const struct sip_message *m, enum sip_header_id id)
+{
+    struct sip_nameaddr na;
+    struct sip_fault fault;
+
+    return sip_nameaddr_parse(sip_value(m, id), &na, &fault) ? sip_tag(&na) : SPAN_NONE;
+}
+
+/* RFC 2543: no branch to rely on, so all that a copy of the request repeats. The
+ * To tag is left to server_match_tags(): the ACK's is the answer's. */
+static bool key_2543(struct runtime *rt, const struct sip_message *request,
+                     const struct sip_via *via, uint64_t *key)
+{
+    struct sip_cseq cseq;
+    struct sip_fault fault;
+
+    if (!sip_cseq_parse(sip_value(request, SIP_H_CSEQ), &cseq, &fault))
+        return false;
+    fold(rt, key, request->ruri);
+    fold(rt, key, tag_of(request, SIP_H_FROM));
+    fold(rt, key, sip_value(request, SIP_H_CALL_ID));
+    fold(rt, key, span_make((const char *)&cseq.number, sizeof cseq.number));
+    fold(rt, key, via->text);
+    return true;
+}
+
+bool server_match_key(struct runtime *rt, const struct sip_message *request, uint64_t *key,
+                      bool *old)
+{
+    struct sip_via via;
+    struct sip_fault fault;
+
+    if (!sip_via_top(request, &via, &fault))
+        return false;
+    *old = !branch_has_cookie(via.branch);
+    *key = *old;
+    fold(rt, key, method_of(request));
+    if (*old)
+        return key_2543(rt, request, &via, key);
+    fold(rt, key, via.branch);
+    fold(rt, key, via.host);
+    fold(rt, key, span_make((const char *)&via.port, sizeof via.port));
+    return true;
+}
+
+bool server_match_tags(const struct server_tx *tx, const struct sip_message *request)
+{
+    struct span tag = tag_of(request, SIP_H_TO);
+    struct sip_message answer;
+    struct sip_fault fault;
+
+    if (request->method != SIP_ACK)
+        return span_eq(tag, tag_of(tx->request, SIP_H_TO));
+    if (!tx->answer ||
+        sip_parse(span_make(tx->answer, tx->answer_n), &answer, &fault) != SIP_PARSED)
+        return true; /* the answer is no longer kept: what else could it be for? */
+    return span_eq(tag, tag_of(&answer, SIP_H_TO));
+}
