@@ -126,7 +126,8 @@ enum sip_parsed sip_parse(struct span datagram, struct sip_message *out, struct 
 /* Can a bad request be answered at all (RFC 3261 8.2.6.2)? */
 bool sip_answerable(const struct sip_message *m);
 
-/* A copy in the arena, index included, or NULL without memory. */
+/* A copy in the arena, index included, or NULL without memory. Only the fields
+ * there are get room: never copy it by assignment, copy it again. */
 struct sip_message *sip_message_copy(struct arena *arena, const struct sip_message *m);
 
 static inline bool sip_has(const struct sip_message *m, enum sip_header_id id)

@@ -7,7 +7,7 @@
 #ifndef MIDREG_SIP_URI_H
 #define MIDREG_SIP_URI_H
 
-#include "base/buf.h"
+#include "base/address.h"
 #include "sip/message.h"
 
 enum sip_scheme { SIP_SCHEME_OTHER, SIP_SCHEME_SIP, SIP_SCHEME_SIPS, SIP_SCHEME_TEL };
@@ -34,6 +34,10 @@ bool sip_uri_parse(struct span text, struct sip_uri *out, struct sip_fault *faul
 /* A URI parameter by name (case-insensitive). True if present; *value is what
  * is behind '=', or empty. */
 bool sip_uri_param(const struct sip_uri *uri, struct span name, struct span *value);
+
+/* The IP address that a host is (IPv6 with brackets; RFC 5118 4.10's three colons
+ * count as two), port 0. False: it is a name. */
+bool sip_host_address(struct span host, struct address *out);
 
 /* RFC 3261 19.1.4, for sip and sips; other schemes byte by byte. Unescapes,
  * ignores case where the rules do, treats user, ttl, method, maddr and
