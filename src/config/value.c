@@ -183,8 +183,7 @@ static void read_choice(struct reader *r, const struct option *o, config_setting
     for (const struct option_choice *choice = o->choices; choice->name; choice++) {
         if (choice_matches(choice, text)) {
             if (choice->value != OPTION_NOT_BUILT) {
-                if (out)
-                    *out = choice->value;
+                *out = choice->value;
                 return;
             }
             problem = "is not built yet in this version";
@@ -247,7 +246,8 @@ static void read_address(struct reader *r, const struct option *o, config_settin
 
 void reader_value(struct reader *r, const struct option *o, config_setting_t *s, void *base)
 {
-    void *field = o->field == OPTION_NO_FIELD ? NULL : (char *)base + o->field;
+    int checked_only;
+    void *field = o->field == OPTION_NO_FIELD ? (void *)&checked_only : (char *)base + o->field;
 
     switch (o->type) {
     case OPTION_BOOL:
