@@ -9,6 +9,7 @@
 #include "net/log.h"
 
 #include <errno.h>
+#include <limits.h>
 #include <poll.h>
 #include <pthread.h>
 #include <semaphore.h>
@@ -19,9 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
-#define GIVE_UP_S  1
-#define OUT_BYTES  ((size_t)64 * 1024)
-#define PREFIX_MAX 64 /* time and level */
+#define GIVE_UP_S   1
+#define PATIENCE_MS 100
+#define OUT_BYTES   ((size_t)64 * 1024)
+#define PREFIX_MAX  64 /* time and level */
 
 struct line_head {
     int64_t wall_us;
@@ -39,6 +41,7 @@ struct log {
     _Atomic uint64_t dropped;
     _Atomic bool ending;
     uint64_t reported; /* of `dropped`; the thread's own */
+    bool given_up;     /* nobody reads any more; the thread's own */
     struct buf out;    /* the thread's own */
     char ring[LOG_RING_BYTES];
     char room[OUT_BYTES];
@@ -119,21 +122,32 @@ uint64_t log_dropped(const struct log *l)
 
 /* ---- the thread ---- */
 
-/* Writes all of `out`; what nobody can take (reader gone) is lost. */
+/* Can the reader take more? Waits until it can; false when the log ends and the
+ * reader does not move. */
+static bool wait_for_reader(struct log *l)
+{
+    struct pollfd p = {.fd = l->fd, .events = POLLOUT};
+
+    while (!l->given_up && poll(&p, 1, PATIENCE_MS) <= 0)
+        l->given_up = atomic_load_explicit(&l->ending, memory_order_acquire);
+    return !l->given_up;
+}
+
+/* Writes all of `out`; what nobody takes (reader gone, or stuck at the end) is
+ * lost. Never more than a pipe takes at once when it takes anything: so write()
+ * does not block where the end of the log could not be seen. */
 static void write_out(struct log *l)
 {
     const char *p = l->out.p;
     size_t left = l->out.n;
 
-    while (left) {
-        ssize_t n = write(l->fd, p, left);
+    while (left && wait_for_reader(l)) {
+        ssize_t n = write(l->fd, p, left < PIPE_BUF ? left : PIPE_BUF);
 
         if (n >= 0) {
             p += n;
             left -= (size_t)n;
-        } else if (errno == EAGAIN) {
-            poll(&(struct pollfd){.fd = l->fd, .events = POLLOUT}, 1, -1);
-        } else if (errno != EINTR) {
+        } else if (errno != EINTR && errno != EAGAIN) {
             break;
         }
     }
@@ -226,6 +240,7 @@ struct log *log_new(int fd, enum log_level most)
     atomic_init(&l->dropped, 0);
     atomic_init(&l->ending, false);
     l->reported = 0;
+    l->given_up = false;
     l->out = buf_make(l->room, sizeof l->room);
     if (sem_init(&l->wake, 0, 0) != 0) {
         free(l);
@@ -250,11 +265,10 @@ void log_free(struct log *l)
     sem_post(&l->wake);
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += GIVE_UP_S;
-    if (pthread_timedjoin_np(l->thread, NULL, &until) != 0) {
-        /* It hangs in write(): nobody reads. write() and poll() can be cancelled. */
-        pthread_cancel(l->thread);
-        pthread_join(l->thread, NULL);
-    }
+    /* Beyond that it hangs in write(), where several write to one pipe: the
+     * process ends anyway, and takes the thread along. */
+    if (pthread_timedjoin_np(l->thread, NULL, &until) != 0)
+        return;
     sem_destroy(&l->wake);
     free(l);
 }

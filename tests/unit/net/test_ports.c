@@ -1,0 +1,136 @@
+/*
+ * The small ports: our own address as a peer sees it, chance, clocks.
+ */
+#include "net/world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static struct address parse(const char *text)
+{
+    struct address a;
+
+    assert_true(address_parse(span_of(text), 0, &a));
+    return a;
+}
+
+static void assert_local(const struct world *w, unsigned listener, const char *peer,
+                         const char *expected)
+{
+    const struct ports *p = world_ports(w);
+    struct flow to = {.peer = parse(peer), .listener = (uint8_t)listener};
+    struct address got;
+    char text[64] = "";
+    struct buf out = buf_make(text, sizeof text - 1);
+
+    p->local_address(p->world, &to, &got);
+    address_put(&out, &got);
+    assert_string_equal(text, expected);
+}
+
+static struct world *make(struct config *c, const char *first, const char *second)
+{
+    struct world *w;
+
+    c->log_level = LOG_LEVEL_WARN;
+    c->listen_count = 2;
+    c->listen[0].address = parse(first);
+    c->listen[1].address = parse(second);
+    w = world_new(c, STDERR_FILENO, stderr);
+    assert_non_null(w);
+    return w;
+}
+
+static void test_local_address(void **state)
+{
+    struct config c = {0};
+    struct world *w = make(&c, "127.0.0.1:5061", "10.1.2.3:5062");
+
+    (void)state;
+    assert_local(w, 0, "127.0.0.9:5060", "127.0.0.1:5061");
+    assert_local(w, 1, "10.9.9.9:5060", "10.1.2.3:5062");
+    world_free(w);
+}
+
+static void test_wildcard(void **state)
+{
+    struct config c = {0};
+    struct world *w = make(&c, "0.0.0.0:5061", "[::]:5062");
+
+    (void)state;
+    for (int i = 0; i < 2; i++) { /* asked, and remembered */
+        assert_local(w, 0, "127.0.0.1:5060", "127.0.0.1:5061");
+        assert_local(w, 0, "127.0.0.9:5080", "127.0.0.1:5061");
+        assert_local(w, 1, "[::1]:5060", "[::1]:5062");
+    }
+    world_free(w);
+}
+
+static void test_advertise(void **state)
+{
+    struct config c = {.advertise = parse("203.0.113.7")};
+    struct world *w = make(&c, "0.0.0.0:5061", "[::1]:5062");
+
+    (void)state;
+    assert_local(w, 0, "127.0.0.1:5060", "203.0.113.7:5061");
+    assert_local(w, 1, "[::1]:5060", "[::1]:5062"); /* an IPv4 address is no use there */
+    world_free(w);
+    c.advertise = parse("203.0.113.7:5099");
+    w = make(&c, "127.0.0.1:5061", "[::1]:5062");
+    assert_local(w, 0, "127.0.0.1:5060", "203.0.113.7:5099");
+    world_free(w);
+}
+
+/* No two requests share bytes, also across the pool's end. */
+static void test_random(void **state)
+{
+    struct config c = {0};
+    struct world *w = make(&c, "127.0.0.1:5061", "[::1]:5062");
+    const struct ports *p = world_ports(w);
+    uint64_t seen[1000] = {0};
+    uint8_t large[1000] = {0};
+    unsigned zeros = 0;
+
+    (void)state;
+    p->random(p->world, large, 3);
+    for (unsigned i = 0; i < 1000; i++) {
+        p->random(p->world, &seen[i], sizeof seen[i]);
+        for (unsigned j = 0; j < i; j++)
+            assert_true(seen[i] != seen[j]);
+    }
+    p->random(p->world, large, sizeof large);
+    for (unsigned i = 0; i < sizeof large; i++)
+        zeros += large[i] == 0;
+    assert_in_range(zeros, 0, 50); /* about 4 are to be expected */
+    world_free(w);
+}
+
+static void test_clocks(void **state)
+{
+    struct config c = {0};
+    struct world *w = make(&c, "127.0.0.1:5061", "[::1]:5062");
+    const struct ports *p = world_ports(w);
+    uint64_t wall = (uint64_t)time(NULL);
+    uint64_t then = p->now_us(p->world);
+
+    (void)state;
+    assert_in_range(p->wall_s(p->world), wall, wall + 5);
+    assert_true(p->now_us(p->world) >= then);
+    world_free(w);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_local_address), cmocka_unit_test(test_wildcard),
+        cmocka_unit_test(test_advertise),     cmocka_unit_test(test_random),
+        cmocka_unit_test(test_clocks),
+    };
+
+    return cmocka_run_group_tests_name("net-ports", tests, NULL, NULL);
+}
