@@ -19,6 +19,7 @@
 
 enum config_auth { AUTH_UPSTREAM, AUTH_NONE };
 enum config_mode { MODE_AOR };
+enum config_store { STORE_MEMORY };
 enum config_means { CONFIG_MEANS_AUTO, CONFIG_MEANS_ACL, CONFIG_MEANS_NONE };
 
 struct config_listener {
@@ -58,6 +59,7 @@ struct config {
     char *strip_headers[CONFIG_STRIP_MAX]; /* "X-Foo"; a last '*' makes it a prefix */
     unsigned strip_count;
     char *state_dir;
+    enum config_store store;
     enum log_verbosity { LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } log_level;
     struct config_upstream upstream[CONFIG_UPSTREAMS_MAX];
     unsigned upstream_count;

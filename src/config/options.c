@@ -23,7 +23,7 @@ static const struct option_choice auths[] = {
     {"upstream", AUTH_UPSTREAM}, {"none", AUTH_NONE}, {"local", OPTION_NOT_BUILT}, {NULL, 0}};
 
 static const struct option_choice stores[] = {
-    {"memory", 0}, {"sqlite", OPTION_NOT_BUILT}, {NULL, 0}};
+    {"memory", STORE_MEMORY}, {"sqlite", OPTION_NOT_BUILT}, {NULL, 0}};
 
 static const struct option_choice log_levels[] = {
     {"warn", LOG_LEVEL_WARN}, {"info", LOG_LEVEL_INFO}, {"debug", LOG_LEVEL_DEBUG}, {NULL, 0}};
@@ -163,7 +163,7 @@ static const struct option options[] = {
      .meaning = "Where the installation's secret and the lock file are kept."},
     {.name = "store",
      .type = OPTION_CHOICE,
-     .field = OPTION_NO_FIELD,
+     .field = FIELD(store),
      .fallback = "\"memory\"",
      .choices = stores,
      .meaning = "Where registrations are kept. memory: they are lost at a restart."},

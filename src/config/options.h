@@ -24,9 +24,6 @@ enum option_type {
     OPTION_UPSTREAMS, /* config.upstream */
 };
 
-/* The field of an option that is checked but kept nowhere. */
-#define OPTION_NO_FIELD SIZE_MAX
-
 struct option_choice {
     const char *name; /* NULL ends the list */
     int value;        /* of the enum, or OPTION_NOT_BUILT */

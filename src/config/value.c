@@ -246,8 +246,7 @@ static void read_address(struct reader *r, const struct option *o, config_settin
 
 void reader_value(struct reader *r, const struct option *o, config_setting_t *s, void *base)
 {
-    int checked_only = 0;
-    void *field = o->field == OPTION_NO_FIELD ? (void *)&checked_only : (char *)base + o->field;
+    void *field = (char *)base + o->field;
 
     switch (o->type) {
     case OPTION_BOOL:
