@@ -197,6 +197,12 @@ class MainRegistrar(Endpoint):
     def wait_removed(self, user, timeout=PATIENCE, count=1):
         return self.wait_register(user, lambda r: r.removes, timeout, count)
 
+    def wait_probe(self):
+        """midreg's question whether we challenge anybody: the first REGISTER of all."""
+        with self.news:
+            assert self.news.wait_for(lambda: self.registers, PATIENCE), "no probe"
+            return self.registers[0]
+
     def contacts(self, user, domain="example.com"):
         """The contacts that it holds at this moment."""
         with self.news:
