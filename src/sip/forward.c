@@ -8,21 +8,12 @@
 #include "sip/build.h"
 #include "sip/scan.h"
 
-/* "X-FS-*" names all that begin so. */
-static bool name_matches(struct span name, struct span pattern)
-{
-    if (pattern.n && pattern.p[pattern.n - 1] == '*')
-        return name.n >= pattern.n - 1 &&
-               span_ieq(span_make(name.p, pattern.n - 1), span_make(pattern.p, pattern.n - 1));
-    return span_ieq(name, header_long_name(pattern));
-}
-
 static bool is_removed(const struct sip_header *h, const struct sip_forward *how)
 {
     if (how->remove & SIP_SET(h->id) && h->id != SIP_H_OTHER)
         return true;
     for (size_t i = 0; i < how->remove_name_count; i++)
-        if (name_matches(header_long_name(h->name), how->remove_names[i]))
+        if (sip_name_matches(h->name, how->remove_names[i]))
             return true;
     return false;
 }

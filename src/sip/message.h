@@ -161,6 +161,9 @@ const struct sip_header *sip_find(const struct sip_message *m, struct span name)
 enum sip_method sip_method_of(struct span name); /* case-sensitive, RFC 3261 7.1 */
 struct span sip_method_text(enum sip_method m);
 enum sip_header_id sip_header_of(struct span name);
+/* Is this field's name, or the long form of it, the pattern? Case-insensitive; a
+ * pattern that ends in '*' is a prefix: "X-FS-*". */
+bool sip_name_matches(struct span name, struct span pattern);
 /* The reason phrase of RFC 3261 21 and its extensions; "Unknown" otherwise. */
 const char *sip_reason(int status);
 

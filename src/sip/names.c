@@ -234,3 +234,12 @@ const char *sip_reason(int status)
             return reasons[i].phrase;
     return "Unknown";
 }
+
+bool sip_name_matches(struct span name, struct span pattern)
+{
+    name = header_long_name(name);
+    if (pattern.n && pattern.p[pattern.n - 1] == '*')
+        return name.n >= pattern.n - 1 &&
+               span_ieq(span_make(name.p, pattern.n - 1), span_make(pattern.p, pattern.n - 1));
+    return span_ieq(name, header_long_name(pattern));
+}

@@ -1,0 +1,148 @@
+/*
+ * proxy/branch: see branch.h.
+ *
+ * Called by fork.c alone, on the core thread. Reads the location table; never
+ * answers the caller and never ends a fork.
+ */
+#include "proxy/branch.h"
+
+#include "sip/build.h"
+
+/* Our Via value: an IPv6 address, a port, a branch. */
+#define BRANCH_VIA_MAX 256
+
+/*
+ * Methods that create a dialog, or may (RFC 3261 16.6 step 4; 3265, 3515). Within
+ * one they get it too: it tells a peer that lost its state where to go on.
+ */
+static bool method_is_recorded(enum sip_method method)
+{
+    return method == SIP_INVITE || method == SIP_SUBSCRIBE || method == SIP_REFER ||
+           method == SIP_NOTIFY;
+}
+
+static struct span put_record(struct buf *fields, struct branch *b, const struct sip_message *m)
+{
+    struct fork *f = b->fork;
+    struct proxy *p = f->proxy;
+    struct flow_token token = f->order.token;
+    size_t start = fields->n;
+
+    token.boot_id = p->rt->boot_id;
+    token.leg_id = runtime_random(p->rt, UINT32_MAX);
+    if (b->binding_id) {
+        token.binding_id = b->binding_id;
+        token.flow = b->flow;
+    }
+    routes_put_record(fields, p, sip_value(m, SIP_H_CALL_ID), &token, f->order.to_phones);
+    return span_make(fields->p + start, fields->n - start);
+}
+
+/* Writes the request as this branch sends it: RFC 3261 16.6. `ruri` empty: as the
+ * Routes say. */
+static bool build(struct branch *b, const struct server_tx *server, const struct client_tx *tx,
+                  struct span ruri, struct buf *out)
+{
+    struct fork *f = b->fork;
+    struct buf fields = buf_make(f->proxy->fields, DATAGRAM_MAX);
+    char via_room[BRANCH_VIA_MAX];
+    struct buf via = buf_make(via_room, sizeof via_room);
+    struct routes_leaving leaving = {.drop = true};
+    struct sip_forward how = {.max_forwards = f->order.max_forwards,
+                              .source = &server->source.peer};
+
+    client_put_via(&via, tx);
+    if (!f->order.drop_routes &&
+        !routes_leave(&f->order.routes, server->request, &fields, &leaving))
+        return false;
+    if (method_is_recorded(f->method))
+        how.record_routes = put_record(&fields, b, server->request);
+    how.via = buf_done(&via);
+    how.ruri = ruri.n ? ruri : leaving.ruri;
+    how.routes = leaving.lines;
+    how.drop_routes = leaving.drop;
+    how.pop_routes = leaving.pop;
+    sip_forward_request(out, server->request, &how);
+    return !via.overflow && !fields.overflow && !out->overflow;
+}
+
+/* Where the binding is at this moment; false: it has left. */
+static bool find_binding(struct branch *b, struct span *ruri)
+{
+    const struct proxy *p = b->fork->proxy;
+    const struct aor *a = location_find(p->location, b->fork->order.token.aor_hash);
+    const struct binding *binding = a ? location_binding(a, b->binding_id) : NULL;
+
+    if (!binding || !binding_live(binding, p->rt->now_ms))
+        return false;
+    b->flow = binding->flow;
+    *ruri = binding_uri(binding);
+    return true;
+}
+
+enum branch_started branch_start(struct branch *b, const struct server_tx *server)
+{
+    struct fork *f = b->fork;
+    struct proxy *p = f->proxy;
+    struct buf out = buf_make(p->message, DATAGRAM_MAX);
+    struct span ruri = SPAN_NONE;
+    struct client_tx *tx;
+
+    b->state = BRANCH_GONE; /* until it is on its way */
+    if (b->binding_id && !find_binding(b, &ruri))
+        return BRANCH_NO_TARGET;
+    tx = client_begin(p->transactions, f->method, &b->flow, f->order.loop_hash, &fork_branch_user,
+                      p, handle_pack(f->handle));
+    if (!tx)
+        return BRANCH_NO_MEMORY;
+    if (!build(b, server, tx, ruri, &out)) {
+        client_abandon(tx);
+        return BRANCH_TOO_BIG;
+    }
+    b->client = tx->handle;
+    b->state = BRANCH_RUNNING;
+    if (!client_send(tx, buf_done(&out))) {
+        b->state = BRANCH_GONE;
+        return BRANCH_NO_MEMORY;
+    }
+    if (f->method == SIP_INVITE) {
+        branch_extend(b);
+        wheel_arm(&p->rt->wheel, &b->timer, TIMER_BRANCH, b->timer_c_ms);
+    }
+    return BRANCH_SENT;
+}
+
+void branch_cancel(struct branch *b, struct span reason)
+{
+    struct client_tx *tx = client_get(b->fork->proxy->transactions, b->client);
+
+    if (b->state != BRANCH_RUNNING || b->cancelled || !tx)
+        return;
+    b->cancelled = true;
+    client_cancel(tx, reason);
+    branch_note_cancel(b, tx);
+}
+
+void branch_note_cancel(struct branch *b, const struct client_tx *tx)
+{
+    if (!tx->cancel_sent || b->cancel_counted || !b->fork->order.to_phones)
+        return;
+    b->cancel_counted = true;
+    runtime_count(b->fork->proxy->rt, COUNTER_CANCELS);
+}
+
+void branch_extend(struct branch *b)
+{
+    b->timer_c_ms = b->fork->proxy->rt->now_ms + b->fork->proxy->config->timer_c_ms;
+}
+
+void branch_forget(struct branch *b)
+{
+    struct proxy *p = b->fork->proxy;
+    struct client_tx *tx = client_get(p->transactions, b->client);
+
+    wheel_disarm(&p->rt->wheel, &b->timer);
+    if (b->state != BRANCH_WAITING && tx)
+        client_forget(tx);
+    b->state = BRANCH_GONE;
+}

@@ -1,0 +1,473 @@
+/*
+ * proxy/fork: see fork.h.
+ *
+ * Called by inbound.c, outbound.c and dialog.c to begin, then by the transactions
+ * and the timers. Core thread; a fork ends itself, nobody waits for it.
+ *
+ *   OPEN ----first 2xx---------------------> WON      fork_pick_winner()
+ *   OPEN ----6xx, the caller's CANCEL------> CLOSING  fork_close()
+ *   CLOSING -first 2xx (a race)------------> WON      fork_pick_winner()
+ *   OPEN, CLOSING -no branch is left-------> gone     fork_answer_best()
+ *   WON -----no 2xx can come any more------> gone     fork_settle()
+ */
+#include "proxy/fork.h"
+
+#include "proxy/best.h"
+#include "proxy/branch.h"
+#include "proxy/strip.h"
+#include "sip/build.h"
+
+/* RFC 3326; this text is what phones look for to log no missed call. */
+#define REASON_ELSEWHERE SPAN("SIP;cause=200;text=\"Call completed elsewhere\"")
+
+static void fork_cancelled(void *self, struct server_tx *tx, const struct sip_message *cancel);
+
+static const struct server_user fork_server_user = {.cancelled = fork_cancelled};
+
+/* ---- life ------------------------------------------------------------------- */
+
+/* NULL: no memory or room; the request is answered. */
+static struct fork *fork_new(struct proxy *p, const struct sip_message *request,
+                             const struct flow *from, const struct fork_order *order)
+{
+    struct handle handle = HANDLE_NONE;
+    struct fork *f = slab_new(&p->forks, &handle);
+    struct server_tx *tx =
+        f ? server_begin(p->transactions, request, from, &fork_server_user, p) : NULL;
+
+    if (!tx) {
+        slab_free(&p->forks, handle);
+        runtime_count(p->rt, COUNTER_OUT_OF_MEMORY);
+        server_reject(p->rt, request, from, 503, NULL, SPAN_NONE);
+        return NULL;
+    }
+    f->proxy = p;
+    f->handle = handle;
+    f->server = tx->handle;
+    f->order = *order;
+    f->method = tx->request->method;
+    f->state = FORK_OPEN;
+    arena_init(&f->arena);
+    tx->owner = handle_pack(handle);
+    if (f->method == SIP_INVITE) /* at once: RFC 3261 16.2; other methods: RFC 4320 4.1 */
+        server_reply(tx, 100, NULL, SPAN_NONE);
+    return f;
+}
+
+static void fork_free(struct fork *f)
+{
+    struct proxy *p = f->proxy;
+
+    for (struct branch *b = f->branches; b; b = b->next)
+        branch_forget(b);
+    wheel_disarm(&p->rt->wheel, &f->timer);
+    arena_fini(&f->arena);
+    slab_free(&p->forks, f->handle);
+}
+
+/* A branch in its place by q, behind those of the same q. NULL: no memory. */
+static struct branch *fork_add_branch(struct fork *f, uint16_t q)
+{
+    struct branch *b = arena_alloc(&f->arena, sizeof *b);
+    struct branch **at = &f->branches;
+
+    if (!b) {
+        f->no_memory = true;
+        return NULL;
+    }
+    memset(b, 0, sizeof *b);
+    b->fork = f;
+    b->q = q;
+    while (*at && (*at)->q >= q)
+        at = &(*at)->next;
+    b->next = *at;
+    *at = b;
+    return b;
+}
+
+static bool fork_has(const struct fork *f, enum branch_state state)
+{
+    for (const struct branch *b = f->branches; b; b = b->next)
+        if (b->state == state)
+            return true;
+    return false;
+}
+
+/* ---- answers ---------------------------------------------------------------- */
+
+/* Sends a response back as it came, without our Via (16.7 steps 3 and 9). */
+static void fork_pass_back(struct fork *f, const struct sip_message *response)
+{
+    struct server_tx *server = server_get(f->proxy->transactions, f->server);
+    struct buf out = buf_make(f->proxy->message, DATAGRAM_MAX);
+
+    if (!server)
+        return;
+    sip_forward_response(&out, response);
+    if (!out.overflow)
+        server_respond(server, response->status, buf_done(&out));
+}
+
+static void keep_challenges(struct fork *f, const struct branch *b,
+                            const struct sip_message *response)
+{
+    struct buf lines = buf_make(f->proxy->fields, DATAGRAM_MAX);
+    struct fork_challenge *c = arena_alloc(&f->arena, sizeof *c);
+
+    for (unsigned i = 0; i < response->header_count; i++) {
+        const struct sip_header *h = &response->header[i];
+
+        if (h->id == SIP_H_WWW_AUTHENTICATE || h->id == SIP_H_PROXY_AUTHENTICATE)
+            buf_span(&lines, h->line);
+    }
+    if (!c || lines.overflow)
+        return;
+    *c = (struct fork_challenge){f->challenges, arena_copy(&f->arena, buf_done(&lines)), b};
+    f->challenges = c;
+}
+
+/* A final answer other than 2xx; `response` NULL: one of our own making. */
+static void fork_note_failure(struct fork *f, struct branch *b, int status,
+                              const struct sip_message *response)
+{
+    struct buf out = buf_make(f->proxy->message, DATAGRAM_MAX);
+    struct span text = SPAN_NONE;
+
+    if (response && best_is_challenge(status))
+        keep_challenges(f, b, response);
+    if (!best_prefers(status, f->best.status))
+        return;
+    if (response) {
+        sip_forward_response(&out, response);
+        if (!out.overflow)
+            text = arena_copy(&f->arena, buf_done(&out));
+    }
+    f->best = (struct fork_best){status, text, response ? response->body.n : 0, b};
+}
+
+/* The best answer with the challenges of all other branches: 16.7 step 7. */
+static struct span fork_with_challenges(struct fork *f)
+{
+    struct buf out = buf_make(f->proxy->message, DATAGRAM_MAX);
+    size_t head = f->best.text.n - f->best.body_n - 2; /* up to the empty line */
+
+    buf_put(&out, f->best.text.p, head);
+    for (const struct fork_challenge *c = f->challenges; c; c = c->next)
+        if (c->from != f->best.from)
+            buf_span(&out, c->lines);
+    buf_put(&out, f->best.text.p + head, f->best.text.n - head);
+    return out.overflow ? f->best.text : buf_done(&out);
+}
+
+/* All branches have failed: 16.7 step 6. */
+static void fork_answer_best(struct fork *f)
+{
+    struct server_tx *server = server_get(f->proxy->transactions, f->server);
+    int status = f->best.status;
+
+    if (status == 0)
+        status = f->no_memory ? 503 : 480;
+    if (!server || (status == 408 && f->method != SIP_INVITE)) /* RFC 4320 4.2: too late */
+        return;
+    if (f->best.text.n == 0 || best_sent(status) != status)
+        server_reply(server, f->best.status ? best_sent(status) : status, NULL, SPAN_NONE);
+    else if (best_is_challenge(status))
+        server_respond(server, status, fork_with_challenges(f));
+    else
+        server_respond(server, status, f->best.text);
+}
+
+/* ---- branches --------------------------------------------------------------- */
+
+static void fork_start_branch(struct fork *f, struct branch *b, const struct server_tx *server)
+{
+    switch (branch_start(b, server)) {
+    case BRANCH_SENT:
+        if (f->order.call && f->method == SIP_INVITE)
+            runtime_count(f->proxy->rt, COUNTER_BRANCHES);
+        break;
+    case BRANCH_NO_TARGET:
+        break;
+    case BRANCH_TOO_BIG:
+        fork_note_failure(f, b, 513, NULL);
+        break;
+    case BRANCH_NO_MEMORY:
+        f->no_memory = true;
+        runtime_count(f->proxy->rt, COUNTER_OUT_OF_MEMORY);
+        break;
+    }
+}
+
+/* Starts the waiting branches of the highest q, and the clock for those below. */
+static void fork_start_group(struct fork *f)
+{
+    struct proxy *p = f->proxy;
+    struct server_tx *server = server_get(p->transactions, f->server);
+    struct branch *b = f->branches;
+
+    while (b && b->state != BRANCH_WAITING)
+        b = b->next;
+    f->starting = true;
+    for (uint16_t q = b ? b->q : 0; server && b && b->q == q; b = b->next)
+        if (b->state == BRANCH_WAITING)
+            fork_start_branch(f, b, server);
+    f->starting = false;
+    if (server && fork_has(f, BRANCH_WAITING))
+        wheel_arm(&p->rt->wheel, &f->timer, TIMER_FORK, p->rt->now_ms + p->config->fork_timeout_ms);
+}
+
+/* Cancels what runs, drops what waits; `but` NULL: all (16.7 step 10, 16.10). */
+static void fork_cancel_branches(struct fork *f, const struct branch *but, struct span reason)
+{
+    wheel_disarm(&f->proxy->rt->wheel, &f->timer);
+    for (struct branch *b = f->branches; b; b = b->next) {
+        if (b == but)
+            continue;
+        if (b->state == BRANCH_WAITING)
+            b->state = BRANCH_GONE;
+        else if (f->method == SIP_INVITE) /* RFC 3261 9.1: nothing else is cancelled */
+            branch_cancel(b, reason);
+    }
+}
+
+static void fork_close(struct fork *f, struct span reason)
+{
+    if (f->state != FORK_OPEN)
+        return;
+    f->state = FORK_CLOSING;
+    fork_cancel_branches(f, NULL, reason);
+}
+
+/*
+ * Picks the winner of a fork: the branch whose 2xx is the first to arrive. True:
+ * it is this one; the others are cancelled. False: there is a winner already, a
+ * second 2xx was on its way when the cancel was (its caller will say BYE).
+ */
+static bool fork_pick_winner(struct fork *f, struct branch *b)
+{
+    if (f->winner)
+        return false;
+    f->winner = b;
+    f->state = FORK_WON;
+    fork_cancel_branches(f, b, REASON_ELSEWHERE);
+    return true;
+}
+
+/*
+ * After every event: is there more to try, or is it time to answer, or to end?
+ * Frees the fork where it ends.
+ */
+static void fork_settle(struct fork *f)
+{
+    if (f->starting || fork_has(f, BRANCH_RUNNING))
+        return;
+    while (f->state == FORK_OPEN && fork_has(f, BRANCH_WAITING) &&
+           server_get(f->proxy->transactions, f->server)) {
+        fork_start_group(f);
+        if (fork_has(f, BRANCH_RUNNING))
+            return;
+    }
+    if (f->state == FORK_WON) {
+        if (f->method == SIP_INVITE && fork_has(f, BRANCH_FINAL))
+            return; /* a 2xx may be repeated until timer M: RFC 6026 */
+    } else {
+        fork_answer_best(f);
+    }
+    fork_free(f);
+}
+
+/* ---- what the transactions tell --------------------------------------------- */
+
+static struct fork *fork_of(struct proxy *p, uint64_t owner)
+{
+    return slab_get(&p->forks, handle_unpack(owner));
+}
+
+static struct branch *branch_of(const struct fork *f, const struct client_tx *tx)
+{
+    for (struct branch *b = f ? f->branches : NULL; b; b = b->next)
+        if (b->state != BRANCH_WAITING && handle_pack(b->client) == handle_pack(tx->handle))
+            return b;
+    return NULL;
+}
+
+static void fork_on_provisional(struct fork *f, struct branch *b,
+                                const struct sip_message *response)
+{
+    if (response->status == 100 || f->method != SIP_INVITE) /* 16.7 step 5; RFC 4320 4.1 */
+        return;
+    branch_extend(b);
+    if (f->state != FORK_WON)
+        fork_pass_back(f, response);
+}
+
+static void fork_on_success(struct fork *f, struct branch *b, const struct sip_message *response)
+{
+    if (f->method != SIP_INVITE && f->winner)
+        return;
+    b->state = BRANCH_FINAL;
+    wheel_disarm(&f->proxy->rt->wheel, &b->timer);
+    fork_pass_back(f, response); /* each 2xx of an INVITE: 16.7 step 5 */
+    if (fork_pick_winner(f, b) && f->order.call && f->method == SIP_INVITE)
+        runtime_count(f->proxy->rt, COUNTER_ANSWERED);
+    if (f->method != SIP_INVITE) /* the others' answers are of no use any more */
+        fork_free(f);
+    else
+        fork_settle(f);
+}
+
+static void fork_on_failure(struct fork *f, struct branch *b, int status,
+                            const struct sip_message *response)
+{
+    char reason[32];
+    struct buf text = buf_make(reason, sizeof reason);
+
+    if (b->state == BRANCH_RUNNING && f->state != FORK_WON)
+        fork_note_failure(f, b, status, response);
+    b->state = BRANCH_FINAL;
+    branch_forget(b);
+    if (status >= 600 && f->state == FORK_OPEN) { /* 16.7 step 5 */
+        buf_lit(&text, "SIP;cause=");
+        buf_u64(&text, (uint64_t)status);
+        fork_close(f, buf_done(&text));
+        if (f->method != SIP_INVITE) { /* nothing to cancel, so nothing to wait for */
+            fork_answer_best(f);
+            fork_free(f);
+            return;
+        }
+    }
+    fork_settle(f);
+}
+
+static void fork_response(void *self, struct client_tx *tx, const struct sip_message *response)
+{
+    struct proxy *p = self;
+    struct fork *f = fork_of(p, tx->owner);
+    struct branch *b = branch_of(f, tx);
+    struct sip_message clean;
+
+    if (!b)
+        return;
+    branch_note_cancel(b, tx);
+    if (f->order.to_phones)
+        response = strip_phone_message(p->config, response, p->clean, &clean);
+    if (!response)
+        return; /* the transaction's end will count as no answer */
+    if (response->status < 200)
+        fork_on_provisional(f, b, response);
+    else if (response->status < 300)
+        fork_on_success(f, b, response);
+    else
+        fork_on_failure(f, b, response->status, response);
+}
+
+/* A branch times out, or ends. Without a final answer that counts as 408 (16.8,
+ * 17.1.1.2), or as the 487 that a caller who cancelled waits for. */
+static void fork_no_answer(void *self, struct client_tx *tx)
+{
+    struct proxy *p = self;
+    struct fork *f = fork_of(p, tx->owner);
+    struct branch *b = branch_of(f, tx);
+
+    if (!b)
+        return;
+    branch_note_cancel(b, tx);
+    if (b->state == BRANCH_RUNNING) {
+        fork_on_failure(f, b, f->caller_gone ? 487 : 408, NULL);
+        return;
+    }
+    b->state = BRANCH_GONE;
+    fork_settle(f);
+}
+
+/* The caller's CANCEL: 16.10; its Reason goes on to the phones (RFC 3326). */
+static void fork_cancelled(void *self, struct server_tx *tx, const struct sip_message *cancel)
+{
+    struct fork *f = fork_of(self, tx->owner);
+
+    if (!f)
+        return;
+    f->caller_gone = true;
+    fork_close(f, sip_value(cancel, SIP_H_REASON));
+    fork_settle(f);
+}
+
+const struct client_user fork_branch_user = {
+    .response = fork_response,
+    .timeout = fork_no_answer,
+    .ended = fork_no_answer,
+};
+
+/* ---- timers ----------------------------------------------------------------- */
+
+/* fork-timeout: the next group starts, those before ring on. */
+static void fork_turn(void *self, struct timer *t)
+{
+    struct fork *f = (struct fork *)((char *)t - offsetof(struct fork, timer));
+
+    (void)self;
+    if (f->state != FORK_OPEN)
+        return;
+    fork_start_group(f);
+    fork_settle(f);
+}
+
+/* Timer C: 16.8. The CANCEL brings a final answer, or the branch times out. */
+static void fork_timer_c(void *self, struct timer *t)
+{
+    struct proxy *p = self;
+    struct branch *b = (struct branch *)((char *)t - offsetof(struct branch, timer));
+
+    if (b->timer_c_ms > p->rt->now_ms)
+        wheel_arm(&p->rt->wheel, t, TIMER_BRANCH, b->timer_c_ms);
+    else
+        branch_cancel(b, SPAN_NONE);
+}
+
+/* ---- the room's side -------------------------------------------------------- */
+
+void forks_init(struct proxy *p)
+{
+    slab_init(&p->forks, sizeof(struct fork), FORKS_MAX);
+    wheel_handler(&p->rt->wheel, TIMER_FORK, fork_turn, p);
+    wheel_handler(&p->rt->wheel, TIMER_BRANCH, fork_timer_c, p);
+}
+
+void forks_fini(struct proxy *p)
+{
+    struct handle h = HANDLE_NONE;
+    struct fork *f;
+
+    while ((f = slab_next(&p->forks, h.slot, &h)))
+        fork_free(f);
+    slab_fini(&p->forks);
+}
+
+void fork_to_bindings(struct proxy *p, const struct sip_message *request, const struct flow *from,
+                      const struct fork_order *order)
+{
+    const struct aor *a = location_find(p->location, order->token.aor_hash);
+    struct fork *f = fork_new(p, request, from, order);
+
+    if (!f)
+        return;
+    for (const struct binding *b = a ? aor_first(a) : NULL; b; b = aor_next(a, b)) {
+        struct branch *branch = binding_live(b, p->rt->now_ms) ? fork_add_branch(f, b->q) : NULL;
+
+        if (branch)
+            branch->binding_id = b->id;
+    }
+    fork_settle(f);
+}
+
+void fork_to_flow(struct proxy *p, const struct sip_message *request, const struct flow *from,
+                  const struct fork_order *order, const struct flow *to)
+{
+    struct fork *f = fork_new(p, request, from, order);
+    struct branch *branch = f ? fork_add_branch(f, 0) : NULL;
+
+    if (branch)
+        branch->flow = *to;
+    if (f)
+        fork_settle(f);
+}
