@@ -181,6 +181,8 @@ bool sip_nameaddr_parse(struct span value, struct sip_nameaddr *out, struct sip_
             return fault_400(fault, "Unbalanced <> in Address");
         out->uri_text = span_between(open + 1, p);
         p++;
+    } else if (*p == '"') {
+        return fault_400(fault, "Unbalanced Quotes in Address");
     } else {
         p = skip_addr_spec(p, end);
         if (!p)
