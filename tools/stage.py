@@ -73,7 +73,7 @@ def port_holder(protocol, port):
                 return f"{name} (process {pid})"
         except OSError:
             continue
-    return "a process of another user"
+    return "a process that cannot be seen from here (try as root: ss -lnp)"
 
 
 def require_port(host, port, protocol="udp"):
