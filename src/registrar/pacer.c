@@ -37,6 +37,6 @@ uint64_t pacer_reserve(struct pacer *p, uint64_t now_ms, uint64_t max_wait_ms)
     /* An idle bucket fills up to the burst and no further. */
     if (p->next_us + burst_us(p) < now_us)
         p->next_us = now_us - burst_us(p);
-    p->next_us += 1000000 / p->rate;
+    p->next_us += (1000000 + p->rate - 1) / p->rate; /* rounded up: never faster */
     return wait_ms;
 }

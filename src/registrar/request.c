@@ -77,6 +77,8 @@ static bool decode_contact(struct register_request *out, struct span value,
         return false;
     if (na.uri.scheme != SIP_SCHEME_SIP && na.uri.scheme != SIP_SCHEME_SIPS)
         return refuse(fault, 400, "Contact is no sip URI");
+    if (na.uri_text.n > REQUEST_URI_MAX)
+        return refuse(fault, 400, "Contact too long");
     *c = (struct register_contact){.uri_text = na.uri_text, .uri = na.uri, .q = 1000};
     if (!decode_params(out, c, na.params, &expires, fault))
         return false;

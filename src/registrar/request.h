@@ -12,6 +12,8 @@
 /* Contacts in one REGISTER; more are refused with 403. */
 #define REQUEST_CONTACTS_MAX 32
 #define REQUEST_ROOM         4096
+/* The longest contact URI: all contacts of an AOR are listed in one answer. */
+#define REQUEST_URI_MAX 2048
 /* What a phone gets that asks for nothing, or for something unreadable
  * (RFC 3261 10.2.1.1, 20.19), before the limits apply. */
 #define REQUEST_EXPIRES_DEFAULT_S 3600
