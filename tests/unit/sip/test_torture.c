@@ -7,10 +7,10 @@
 #include "parsing.h"
 
 enum reached {
-    REFUSED,  /* sip_parse() says bad */
-    DROPPED,  /* a response that is thrown away */
-    BAD_VIA,  /* the fields that are read before it is routed */
-    BAD_FROM, /* ... */
+    REFUSED, /* sip_parse() says bad */
+    DROPPED, /* a response that is thrown away */
+    BAD_VIA, /* the fields that are read before it is routed */
+    BAD_FROM,
     BAD_TO,
     BAD_CONTACT,
     FINE,
@@ -54,7 +54,8 @@ static const struct row rows[] = {
     {"baddate", FINE, 0, NULL, true}, /* Date is not ours to judge: passed on */
     {"regbadct", BAD_CONTACT, 400, "Missing <> or Quotes in Address", true},
     {"badaspec", BAD_TO, 400, "Bad URI Scheme", true},
-    {"baddn", BAD_FROM, 400, "Missing <> or Quotes in Address", true},
+    /* Its file lacks the empty line as well; the display name: test_header.c. */
+    {"baddn", REFUSED, 400, "Missing Empty Line", true},
     {"badvers", REFUSED, 505, "Version Not Supported", true},
     {"mismatch01", REFUSED, 400, "CSeq Method Mismatch", true},
     {"mismatch02", REFUSED, 400, "CSeq Method Mismatch", true},
