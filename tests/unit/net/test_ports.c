@@ -1,6 +1,7 @@
 /*
  * The small ports: our own address as a peer sees it, chance, clocks.
  */
+#include "net/route.h"
 #include "net/world.h"
 
 #include <setjmp.h>
@@ -86,6 +87,26 @@ static void test_advertise(void **state)
     world_free(w);
 }
 
+/* More peers than places: they take each other's, and get their own answers. */
+static void test_routes_are_kept_apart(void **state)
+{
+    struct route_cache *cache = calloc(1, sizeof *cache);
+    struct address ip6 = parse("[::1]:5060"), local;
+
+    (void)state;
+    for (unsigned i = 0; i < 4 * ROUTE_PLACES; i++) {
+        struct address ip4 = {
+            .ip = {127, 0, (uint8_t)(i / 256), (uint8_t)i}, .port = 5060, .family = ADDRESS_IP4};
+
+        assert_true(route_local(cache, &ip6, 1000, &local));
+        assert_int_equal(local.family, ADDRESS_IP6);
+        assert_int_equal(local.port, 0);
+        assert_true(route_local(cache, &ip4, 1000, &local));
+        assert_int_equal(local.family, ADDRESS_IP4);
+    }
+    free(cache);
+}
+
 /* No two requests share bytes, also across the pool's end. */
 static void test_random(void **state)
 {
@@ -128,8 +149,8 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_local_address), cmocka_unit_test(test_wildcard),
-        cmocka_unit_test(test_advertise),     cmocka_unit_test(test_random),
-        cmocka_unit_test(test_clocks),
+        cmocka_unit_test(test_advertise),     cmocka_unit_test(test_routes_are_kept_apart),
+        cmocka_unit_test(test_random),        cmocka_unit_test(test_clocks),
     };
 
     return cmocka_run_group_tests_name("net-ports", tests, NULL, NULL);

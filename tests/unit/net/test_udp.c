@@ -39,6 +39,7 @@ static void on_receive(void *self, const struct flow *from, struct span datagram
 {
     struct echo *e = self;
 
+    assert_true(address_is_loopback(&from->peer));
     ports_send(world_ports(e->world), from, datagram);
     e->received++;
     e->listener = from->listener;
@@ -162,6 +163,7 @@ static void test_batches(void **state)
 
 static void test_ip6(void **state)
 {
+    round_trips(*state, 0); /* the rooms are used by both families in turn */
     round_trips(*state, 1);
 }
 
@@ -180,11 +182,6 @@ static void test_sizes(void **state)
         assert_int_equal(recv(fd, back, sizeof back, 0), sizes[i]);
         assert_memory_equal(text, back, sizes[i]);
     }
-    /* Several large ones in a turn are more than one batch. */
-    for (unsigned i = 0; i < 10; i++)
-        assert_int_equal(send(fd, text, sizeof text, 0), sizeof text);
-    run(e, 10);
-    assert_status(e, "datagrams_dropped=0");
     close(fd);
 }
 
