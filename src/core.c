@@ -9,6 +9,7 @@
 #include "location/journal.h"
 #include "proxy/proxy.h"
 #include "registrar/registrar.h"
+#include "sip/header.h"
 #include "transaction/server.h"
 
 #include <stdlib.h>
@@ -121,10 +122,17 @@ void core_receive(struct core *c, const struct flow *from, struct span datagram)
     case SIP_PARSED:
         break;
     }
-    if (c->message.is_request)
-        receive_request(c, from);
-    else if (!client_receive(&c->transactions, &c->message, from))
+    if (c->message.is_request) {
+        struct sip_via via;
+
+        /* What cannot be matched and answered by its Via is refused at once. */
+        if (sip_via_top(&c->message, &via, &fault))
+            receive_request(c, from);
+        else
+            receive_bad(c, from, &fault);
+    } else if (!client_receive(&c->transactions, &c->message, from)) {
         runtime_count(&c->rt, COUNTER_STRAY_RESPONSE);
+    }
 }
 
 void core_durable(struct core *c, uint64_t sequence)

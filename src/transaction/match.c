@@ -31,6 +31,17 @@ static struct span tag_of(const struct sip_message *m, enum sip_header_id id)
     return sip_nameaddr_parse(sip_value(m, id), &na, &fault) ? sip_tag(&na) : SPAN_NONE;
 }
 
+/* The digits of the CSeq number, as they stand. */
+static struct span cseq_number(const struct sip_message *m)
+{
+    struct span s = sip_value(m, SIP_H_CSEQ);
+    size_t n = 0;
+
+    while (n < s.n && ascii_digit(s.p[n]))
+        n++;
+    return span_make(s.p, n);
+}
+
 /* RFC 2543: no branch to rely on, so all that a copy of the request repeats. The
  * To tag is left to server_match_tags(): the ACK's is the answer's. */
 static bool key_2543(struct runtime *rt, const struct sip_message *request,
@@ -65,6 +76,10 @@ bool server_match_key(struct runtime *rt, const struct sip_message *request, uin
     fold(rt, key, via.branch);
     fold(rt, key, via.host);
     fold(rt, key, span_make((const char *)&via.port, sizeof via.port));
+    /* Not asked for by 17.2.3, but true of every copy, ACK and CANCEL; and some
+     * phones use one branch for all their requests. */
+    fold(rt, key, sip_value(request, SIP_H_CALL_ID));
+    fold(rt, key, cseq_number(request));
     return true;
 }
 

@@ -14,7 +14,8 @@ bool server_reply_flow(const struct sip_message *request, const struct flow *fro
     struct sip_fault fault;
 
     *out = *from;
-    if (!sip_via_top(request, &via, &fault))
+    /* A Via that is bad behind its sent-by still tells where the 400 goes. */
+    if (!sip_via_top(request, &via, &fault) && via.host.n == 0)
         return false;
     if (from->transport == TRANSPORT_UDP)
         sip_via_reply_address(&via, &from->peer, &out->peer);
