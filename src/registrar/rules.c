@@ -14,21 +14,39 @@ static void refuse(struct outcome *out, int status, const char *reason)
     out->changes = 0;
 }
 
-/* The binding that this contact means: URI equality, RFC 3261 19.1.4. */
-static const struct binding *find_binding(const struct aor *a, const struct register_contact *c)
+/* Has an earlier contact of this request changed it? */
+static bool is_claimed(const struct outcome *out, const struct binding *b)
+{
+    for (unsigned i = 0; out && i < out->changes; i++)
+        if (out->change[i].kind != CHANGE_ADD && out->change[i].binding_id == b->id)
+            return true;
+    return false;
+}
+
+static bool equals(const struct binding *b, const struct register_contact *c)
+{
+    struct sip_uri uri;
+    struct sip_fault fault;
+
+    return sip_uri_parse(binding_uri(b), &uri, &fault) && sip_uri_equal(&uri, &c->uri);
+}
+
+/*
+ * The binding that this contact means: URI equality, RFC 3261 19.1.4. As that is
+ * not transitive, several may be equal: the same text is preferred, and none is
+ * taken twice. `out` NULL: nothing is changed yet.
+ */
+static const struct binding *find_binding(const struct aor *a, const struct register_contact *c,
+                                          const struct outcome *out)
 {
     if (!a)
         return NULL;
-    for (const struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
-        struct span text = binding_uri(b);
-        struct sip_uri uri;
-        struct sip_fault fault;
-
-        if (span_eq(text, c->uri_text))
+    for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
+        if (span_eq(binding_uri(b), c->uri_text) && !is_claimed(out, b))
             return b;
-        if (sip_uri_parse(text, &uri, &fault) && sip_uri_equal(&uri, &c->uri))
+    for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
+        if (!is_claimed(out, b) && equals(b, c))
             return b;
-    }
     return NULL;
 }
 
@@ -69,7 +87,7 @@ static bool flow_proves(const struct aor *record, const struct register_request 
         return false;
     }
     for (unsigned i = 0; i < rq->contacts; i++) {
-        const struct binding *b = find_binding(record, &rq->contact[i]);
+        const struct binding *b = find_binding(record, &rq->contact[i], NULL);
 
         if (!b || rq->contact[i].expires_s == 0 || !flow_matches(b, rq, now_ms) ||
             rq->cseq < b->cseq)
@@ -95,8 +113,8 @@ bool rules_lease_due(const struct lease *l, uint64_t now_ms)
 
 /*
  * What the phone gets: at most `phone-expires`, up to `expires-jitter` percent
- * less, so that phones that started together drift apart. Where only phones'
- * REGISTERs can hold the lease, they must come often enough to do so.
+ * less, so that phones that started together drift apart. Where, as far as we
+ * know, only phones' REGISTERs can hold the lease, they must come often enough.
  */
 static uint32_t grant(const struct rules_input *in, uint32_t asked_s)
 {
@@ -110,7 +128,7 @@ static uint32_t grant(const struct rules_input *in, uint32_t asked_s)
     if (in->record) {
         const struct lease *l = &in->record->lease;
 
-        if (l->means == MEANS_NONE && l->granted_s && l->granted_s < granted)
+        if (l->means != MEANS_ACL && l->granted_s && l->granted_s < granted)
             granted = l->granted_s / 2;
     }
     return granted ? granted : 1;
@@ -146,7 +164,7 @@ static enum checked plan_contact(const struct rules_input *in, unsigned i, struc
 {
     const struct register_request *rq = in->request;
     const struct register_contact *c = &rq->contact[i];
-    const struct binding *b = find_binding(in->record, c);
+    const struct binding *b = find_binding(in->record, c, out);
     bool live = b && binding_live(b, in->now_ms);
 
     if (b) {
@@ -214,7 +232,11 @@ static enum checked plan_changes(const struct rules_input *in, struct outcome *o
             return checked;
         repeated += checked == CHECK_RETRANSMISSION;
     }
-    return repeated && repeated == rq->contacts ? CHECK_RETRANSMISSION : CHECK_OK;
+    if (repeated && out->changes) { /* the number was used for another request */
+        refuse(out, 500, "CSeq Out of Order");
+        return CHECK_STOP;
+    }
+    return repeated ? CHECK_RETRANSMISSION : CHECK_OK;
 }
 
 /* Counts live bindings before and after the changes. */
@@ -319,10 +341,6 @@ void rules_decide(const struct rules_input *in, struct outcome *out)
     unsigned before, after;
 
     *out = (struct outcome){.verdict = REG_ANSWERED};
-    if (in->request->contacts + (in->record ? in->record->bindings : 0u) > RULES_CHANGES_MAX) {
-        refuse(out, 403, "Too Many Contacts");
-        return;
-    }
     enum checked checked = plan_changes(in, out);
     if (checked == CHECK_STOP)
         return;
