@@ -60,6 +60,7 @@ static void different(void **state)
         {"sip:a@h?x=1&x=1", "sip:a@h?x=1&x=2"},
         {"sip:a@h?x=1", "sip:a@h?x=1&x=1"},
         {"sip:a@h?x=1", "sip:a@h?y=1"},
+        {"sip:a@h?x=1", "sip:a@h?x=1&y=2"},
         {"sip:a@h", "sips:a@h"},
         {"sip:h", "sip:a@h"},
         {"sip:a@h", "sip:a:@h"},
