@@ -76,7 +76,9 @@ bool sip_via_second(const struct sip_message *m, struct sip_via *out);
  * Where a response to this request goes over UDP, given where the request came
  * from: RFC 3261 18.2.2 and RFC 3581. `received` always is the source; `rport`
  * if asked for, or if the source address differs from the sent-by address (a
- * phone behind NAT that does not ask); else the sent-by port (default 5060).
+ * phone behind NAT that does not ask); else the sent-by port (default 5060). A
+ * sent-by name is not resolved and does not count as different. maddr is never
+ * followed: forged, it would have our answers hit somebody else.
  */
 void sip_via_reply_address(const struct sip_via *top, const struct address *source,
                            struct address *out);

@@ -9,7 +9,7 @@
 #include "sip/scan.h"
 
 /* More than anybody sends: keeps the comparison's two loops short. */
-#define URI_PARAMS_MAX  64
+#define URI_PARAMS_MAX  32
 #define URI_HEADERS_MAX 32
 
 /* Skips characters of these classes and escapes: the first other byte, or NULL

@@ -41,7 +41,7 @@ bool sip_host_address(struct span host, struct address *out);
 
 /* RFC 3261 19.1.4, for sip and sips; other schemes byte by byte. Unescapes,
  * ignores case where the rules do, treats user, ttl, method, maddr and
- * transport as significant on either side. */
+ * transport as significant on either side. URIs beyond 2 kB: byte by byte. */
 bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b);
 
 /* Appends the unescaped form (%41 -> A). False: a bad escape. */

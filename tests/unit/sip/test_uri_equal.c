@@ -84,11 +84,40 @@ static void different(void **state)
     check(row, sizeof row / sizeof *row, false);
 }
 
+/* Beyond 2 kB bytes alone decide: 32 parameters of 60 kB are no way to stop us. */
+static void bounds_comparison(void **state)
+{
+    static char a[60100], b[60100];
+
+    (void)state;
+    for (int chars = 20; chars <= 1850; chars += 1830) {
+        struct buf in_order = buf_make(a, sizeof a - 1);
+        struct buf reversed = buf_make(b, sizeof b - 1);
+
+        buf_lit(&in_order, "sip:h");
+        buf_lit(&reversed, "sip:h");
+        for (int i = 0; i < 32; i++) {
+            for (int c = 0; c < chars; c++) {
+                buf_char(&in_order, c ? 'x' : ';');
+                buf_char(&reversed, c ? 'x' : ';');
+            }
+            buf_u64(&in_order, (uint64_t)(i + 10));
+            buf_u64(&reversed, (uint64_t)(41 - i));
+        }
+        a[in_order.n] = b[reversed.n] = 0;
+
+        const struct row row = {a, b};
+
+        check(&row, 1, chars == 20);
+    }
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(equal),
         cmocka_unit_test(different),
+        cmocka_unit_test(bounds_comparison),
     };
 
     return cmocka_run_group_tests(tests, NULL, parsing_teardown);
