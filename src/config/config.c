@@ -153,9 +153,11 @@ static struct config *read_settings(const config_t *file, const char *name, FILE
 static void syntax_mistake(const config_t *file, const char *name, FILE *errors)
 {
     const char *where = config_error_file(file);
+    const char *what = config_error_text(file);
 
-    fprintf(errors, "%s:%d: %s; look at this line and the end of the one before\n",
-            where ? where : name, config_error_line(file), config_error_text(file));
+    fprintf(errors, "%s:%d: %s; %s\n", where ? where : name, config_error_line(file), what,
+            strstr(what, "duplicate") ? "remove one of the two"
+                                      : "look at this line and the end of the one before");
 }
 
 struct config *config_load(const char *path, FILE *errors)

@@ -53,9 +53,9 @@ static void check_rows(const struct row *rows, size_t count)
 static void test_syntax(void **state)
 {
     static const struct row rows[] = {
-        {"listen = [\n\"udp:127.0.0.1\"\n", "t.conf:"},
+        {"listen = [\n\"udp:127.0.0.1\"\n", "t.conf:3: syntax error; look at this line"},
         {GOOD "min-expires = = 3\n", "t.conf:3: syntax error"},
-        {GOOD "rate = 3\nrate = 4\n", "t.conf:4: duplicate setting name"},
+        {GOOD "rate = 3\nrate = 4\n", "t.conf:4: duplicate setting name; remove one"},
     };
 
     (void)state;
