@@ -41,8 +41,10 @@ static const char *parse_sent_by(const char *p, const char *end, struct sip_via 
     stop = p;
     while (stop < end && ascii_digit(*stop))
         stop++;
-    if (!span_u32(span_between(p, stop), &out->port) || out->port == 0 || out->port > 65535)
+    if (!span_u32(span_between(p, stop), &out->port) || out->port == 0 || out->port > 65535) {
+        out->port = 0;
         return NULL;
+    }
     return skip_space(stop, end);
 }
 

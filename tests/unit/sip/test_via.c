@@ -83,6 +83,8 @@ static void refuses(void **state)
         if (sip_via_parse(exact(row[i]), &via, &fault))
             fail_msg("accepted: %s", row[i]);
         assert_int_equal(fault.status, 400);
+        /* what could be read is fit to answer by */
+        assert_in_range(via.port, 0, 65535);
     }
 }
 
