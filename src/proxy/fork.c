@@ -167,7 +167,7 @@ static void fork_answer_best(struct fork *f)
 
     if (status == 0)
         status = f->no_memory ? 503 : 480;
-    if (!server || (status == 408 && f->method != SIP_INVITE)) /* RFC 4320 4.2: too late */
+    if (!server)
         return;
     if (f->best.text.n == 0 || best_sent(status) != status)
         server_reply(server, f->best.status ? best_sent(status) : status, NULL, SPAN_NONE);

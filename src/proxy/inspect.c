@@ -14,24 +14,16 @@ static bool bad(struct sip_fault *fault, int status, const char *reason)
     return false;
 }
 
-static bool inspect_ruri(struct inspected *r, struct sip_fault *fault)
-{
-    if (!sip_uri_parse(r->m->ruri, &r->ruri, fault))
-        return false;
-    /* RFC 3261 16.3 step 2. tel: URIs are for the upstream to understand. */
-    if (r->ruri.scheme == SIP_SCHEME_OTHER)
-        return bad(fault, 416, NULL);
-    if (r->ruri.headers.n) /* RFC 3261 19.1.1, table 1: not in a Request-URI */
-        return bad(fault, 400, "Bad Request-URI: headers are not allowed");
-    return true;
-}
-
 bool inspect_request(const struct sip_message *m, struct inspected *out, struct sip_fault *fault)
 {
     memset(out, 0, sizeof *out);
     out->m = m;
-    if (!inspect_ruri(out, fault) ||
-        !sip_nameaddr_parse(sip_value(m, SIP_H_FROM), &out->from, fault) ||
+    if (!sip_uri_parse(m->ruri, &out->ruri, fault))
+        return false;
+    /* RFC 3261 16.3 step 2. tel: URIs are for the upstream to understand. */
+    if (out->ruri.scheme == SIP_SCHEME_OTHER)
+        return bad(fault, 416, NULL);
+    if (!sip_nameaddr_parse(sip_value(m, SIP_H_FROM), &out->from, fault) ||
         !sip_nameaddr_parse(sip_value(m, SIP_H_TO), &out->to, fault) ||
         !sip_cseq_parse(sip_value(m, SIP_H_CSEQ), &out->cseq, fault))
         return false;

@@ -97,7 +97,8 @@ void proxy_receive(struct proxy *p, const struct sip_message *request, const str
         return;
     }
     if (!inspect_request(request, &a.request, &fault)) {
-        runtime_count(p->rt, COUNTER_BAD_MESSAGE);
+        if (fault.status == 400)
+            runtime_count(p->rt, COUNTER_BAD_MESSAGE);
         server_reject(p->rt, request, from, fault.status, fault.reason, SPAN_NONE);
         return;
     }
