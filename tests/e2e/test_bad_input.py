@@ -29,10 +29,6 @@ def changed(line, to=""):
 
 
 BAD = {
-    "no Call-ID": changed("Call-ID"),
-    "no CSeq": changed("CSeq"),
-    "no From": changed("From"),
-    "no To": changed("To"),
     "CSeq of another method": changed("CSeq", "CSeq: 1 INVITE"),
     "CSeq that is no number": changed("CSeq", "CSeq: one REGISTER"),
     "CSeq beyond 31 bits": changed("CSeq", "CSeq: 36893488147419103232 REGISTER"),
@@ -69,6 +65,15 @@ def test_malformed_is_400_with_a_reason(house, caller, what):
     house.fence()
     assert house.registrar.of("al") == []
     still_works(house)
+
+
+@pytest.mark.parametrize("missing", ["Via", "From", "To", "Call-ID", "CSeq"])
+def test_what_cannot_be_answered_is_dropped_and_counted(house, caller, missing):
+    """Without one of these no answer can be built that its sender would understand."""
+    caller.send(raw(changed(missing), caller), house.midreg.address)
+    house.midreg.wait_status("bad_message", 1)
+    still_works(house)
+    assert caller.received(lambda m: not m.is_request) == []
 
 
 def test_another_sip_version_is_505(house, caller):

