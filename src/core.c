@@ -10,6 +10,7 @@
 #include "proxy/proxy.h"
 #include "registrar/registrar.h"
 #include "sip/header.h"
+#include "transaction/client.h"
 #include "transaction/server.h"
 
 #include <stdlib.h>
@@ -109,11 +110,11 @@ static void receive_bad(struct core *c, const struct flow *from, const struct si
         server_reject(&c->rt, m, from, fault->status, fault->reason, SPAN_NONE);
 }
 
-void core_receive(struct core *c, const struct flow *from, struct span datagram)
+void core_receive(struct core *c, const struct flow *from, struct span message)
 {
     struct sip_fault fault = {0};
 
-    switch (sip_parse(datagram, &c->message, &fault)) {
+    switch (sip_parse(message, &c->message, &fault)) {
     case SIP_NOT_SIP:
         return;
     case SIP_BAD:
@@ -133,6 +134,11 @@ void core_receive(struct core *c, const struct flow *from, struct span datagram)
     } else if (!client_receive(&c->transactions, &c->message, from)) {
         runtime_count(&c->rt, COUNTER_STRAY_RESPONSE);
     }
+}
+
+void core_flow_closed(struct core *c, const struct flow *flow)
+{
+    client_flow_closed(&c->transactions, flow);
 }
 
 void core_durable(struct core *c, uint64_t sequence)

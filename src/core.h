@@ -28,8 +28,11 @@ void core_start(struct core *c);
 
 /* Reads the clock. */
 void core_begin(struct core *c);
-/* One datagram. The bytes may be reused when it returns. */
-void core_receive(struct core *c, const struct flow *from, struct span datagram);
+/* One datagram, or one message of a stream (sip/framer.h). The bytes may be
+ * reused when it returns. */
+void core_receive(struct core *c, const struct flow *from, struct span message);
+/* A stream connection is gone, or could not be made. */
+void core_flow_closed(struct core *c, const struct flow *flow);
 /* All changes up to this number are durable. */
 void core_durable(struct core *c, uint64_t sequence);
 /* Fires due timers; returns the monotonic millisecond at which the next turn

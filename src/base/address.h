@@ -23,15 +23,22 @@ struct address {
 enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_WS, TRANSPORT_WSS };
 
 /*
- * Where a peer is reached: a UDP remote address over one of our sockets.
- * `listener` is the index in the configuration's list of listeners.
+ * Where a peer is reached: a UDP remote address over one of our sockets, or one
+ * stream connection. `listener` is the index in the configuration's list of
+ * listeners: the socket, or for a stream the listener whose address is ours.
  */
 struct flow {
     struct address peer;
     uint8_t transport; /* enum transport */
     uint8_t listener;
     uint16_t zero;
+    uint32_t connection; /* streams: a number that is not used again; datagrams: 0 */
 };
+
+static inline bool transport_is_stream(uint8_t transport)
+{
+    return transport != TRANSPORT_UDP;
+}
 
 static inline bool address_equal(const struct address *a, const struct address *b)
 {

@@ -25,16 +25,29 @@ struct ports {
     /* Unpredictable bytes (deterministic in the simulation). */
     void (*random)(void *world, void *out, size_t n);
 
-    /* Room for one datagram, *capacity bytes (at least DATAGRAM_MAX), valid
+    /* Room for one message, *capacity bytes (at least DATAGRAM_MAX), valid
      * until the next reserve. Never NULL. Reserving again without a commit
      * abandons the first. */
     char *(*datagram_reserve)(void *world, size_t *capacity);
     /* Sends the first n bytes of the reserved room over the flow; it leaves at
-     * the end of the turn at the latest. Lost like any datagram if it cannot. */
+     * the end of the turn at the latest. Lost like any datagram if it cannot. On
+     * a stream it is queued; a peer that does not read is cut, and the core told
+     * (core_flow_closed()) in a later turn. */
     void (*datagram_commit)(void *world, const struct flow *to, size_t n);
     /* Our own address as that peer sees it on this flow: the listener's, or,
      * for a wildcard listener, the local address of the route. */
     void (*local_address)(void *world, const struct flow *to, struct address *out);
+
+    /* Begins to connect to `peer` by `transport` and sets *out at once; messages
+     * may be committed at once and leave when it is connected. False: no room, or
+     * the transport is not to be had. A failure is told by core_flow_closed(). */
+    bool (*stream_open)(void *world, const struct address *peer, enum transport transport,
+                        struct flow *out);
+    /* Closes the connection when what is queued has been written. The core is not
+     * told. */
+    void (*stream_close)(void *world, const struct flow *flow);
+    /* Is this stream connected, or connecting? */
+    bool (*flow_alive)(void *world, const struct flow *flow);
 
     /* Makes change number `sequence` durable. True: it is already. Else the
      * world calls core_durable() with it, or with a later number, later. */
@@ -43,6 +56,12 @@ struct ports {
     /* One line without line end, key=value. May be dropped under load. */
     void (*log)(void *world, enum log_level level, struct span line);
 };
+
+/* Can something be sent over it? A datagram always can. */
+static inline bool flow_alive(const struct ports *p, const struct flow *flow)
+{
+    return !transport_is_stream(flow->transport) || p->flow_alive(p->world, flow);
+}
 
 /* Sends a copy of `data`. */
 static inline void ports_send(const struct ports *p, const struct flow *to, struct span data)

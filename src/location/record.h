@@ -64,7 +64,7 @@ struct binding {
     uint16_t call_id_n;
     uint8_t flags;   /* enum binding_flag */
     uint8_t q_given; /* the phone wrote a q */
-    uint8_t zero[6];
+    uint8_t zero[2];
     /* texts: uri, params, call_id */
 };
 

@@ -604,6 +604,11 @@ void errands_init(struct registrar *r)
 
 void errands_fini(struct registrar *r)
 {
+    struct errand *e;
+    struct handle h = HANDLE_NONE;
+
+    for (uint32_t slot = 0; (e = slab_next(&r->errands, slot, &h)) != NULL; slot = h.slot + 1)
+        wheel_disarm(&r->rt->wheel, &e->timer);
     table_fini(&r->lanes);
     slab_fini(&r->errands);
 }

@@ -158,8 +158,20 @@ bool client_send(struct client_tx *tx, struct span request)
     tx->state = CLIENT_CALLING;
     ports_send(runtime_of(tx)->ports, &tx->flow, span_make(tx->sent, tx->sent_n));
     arm_again(tx, SIP_T1_MS);
-    end_in(tx, SIP_T64_MS); /* timers B, F */
+    /* Timers B, F; over a dead connection nothing will ever come (17.1.4). */
+    end_in(tx, flow_alive(runtime_of(tx)->ports, &tx->flow) ? SIP_T64_MS : 0);
     return true;
+}
+
+void client_flow_closed(struct transactions *t, const struct flow *flow)
+{
+    struct client_tx *tx;
+    struct handle h = HANDLE_NONE;
+
+    for (uint32_t slot = 0; (tx = slab_next(&t->clients, slot, &h)) != NULL; slot = h.slot + 1)
+        if ((tx->state == CLIENT_CALLING || tx->state == CLIENT_PROCEEDING) &&
+            flow_equal(&tx->flow, flow))
+            end_in(tx, 0);
 }
 
 void client_abandon(struct client_tx *tx)

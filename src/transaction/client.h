@@ -95,6 +95,10 @@ void client_forget(struct client_tx *tx);
 bool client_receive(struct transactions *t, const struct sip_message *response,
                     const struct flow *from);
 
+/* A stream connection is gone: its transactions without a final answer time out
+ * in this turn (RFC 3261 17.1.4, 18.4). */
+void client_flow_closed(struct transactions *t, const struct flow *flow);
+
 /* The loop hash in a branch of ours. False: not of our form (it is not proved:
  * the hash is keyed, a foreign branch does not hold it but by chance). */
 bool client_branch_loop(struct span branch, uint32_t *loop_hash);

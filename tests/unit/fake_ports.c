@@ -74,6 +74,14 @@ static void fake_local_address(void *world, const struct flow *to, struct addres
     address_parse(SPAN("127.0.0.1:5060"), 0, out);
 }
 
+static bool fake_flow_alive(void *world, const struct flow *flow)
+{
+    struct fake *f = world;
+
+    (void)flow;
+    return !f->streams_dead;
+}
+
 static bool fake_journal_submit(void *world, uint64_t sequence)
 {
     struct fake *f = world;
@@ -109,6 +117,7 @@ void fake_init(struct fake *f)
         .datagram_reserve = fake_reserve,
         .datagram_commit = fake_commit,
         .local_address = fake_local_address,
+        .flow_alive = fake_flow_alive,
         .journal_submit = fake_journal_submit,
         .log = fake_log,
     };

@@ -32,6 +32,7 @@ struct fake {
 
     bool journal_held;          /* true: journal_submit() says "later" */
     uint64_t journal_submitted; /* the last number submitted */
+    bool streams_dead;          /* true: no stream is alive */
 
     char *room; /* of datagram_reserve() */
 };
