@@ -19,11 +19,12 @@ struct row {
     const char *message; /* the beginning of the only line that is told */
 };
 
+#define MESSAGES_SIZE 8192
+
 static char *messages_of(const char *text)
 {
-    char *messages = NULL;
-    size_t size;
-    FILE *errors = open_memstream(&messages, &size);
+    char *messages = calloc(1, MESSAGES_SIZE);
+    FILE *errors = fmemopen(messages, MESSAGES_SIZE - 1, "w");
     struct config *c;
 
     assert_non_null(errors);
