@@ -16,6 +16,7 @@ void location_init(struct location *l, struct runtime *rt)
 {
     *l = (struct location){.rt = rt};
     table_init(&l->aors);
+    flows_init(&l->flows);
 }
 
 void location_fini(struct location *l)
@@ -28,6 +29,7 @@ void location_fini(struct location *l)
         free(a);
     }
     table_fini(&l->aors);
+    flows_fini(&l->flows);
     l->bindings = 0;
     l->bytes = 0;
 }
@@ -157,6 +159,8 @@ static struct binding *record_rebuild(struct location *l, struct aor **record, s
     table_put(&l->aors, a->hash, a); /* replaces: needs no memory */
     l->bytes += size - old->size;
     l->bindings += counts(b);
+    /* Without memory for the note, expiry ends the binding instead of the close. */
+    (void)flows_note(&l->flows, &b->flow, a->hash);
     *record = a;
     free(old);
     return b;

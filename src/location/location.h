@@ -10,13 +10,15 @@
 
 #include "base/runtime.h"
 #include "base/table.h"
+#include "location/flows.h"
 #include "location/record.h"
 
 struct location {
     struct runtime *rt;
-    struct table aors; /* hash -> struct aor */
-    uint64_t bindings; /* tombstones not included */
-    uint64_t bytes;    /* of all records */
+    struct table aors;  /* hash -> struct aor */
+    struct flows flows; /* connection -> AORs with a binding on it */
+    uint64_t bindings;  /* tombstones not included */
+    uint64_t bytes;     /* of all records */
 };
 
 void location_init(struct location *l, struct runtime *rt);
@@ -61,7 +63,7 @@ struct binding *location_rebind(struct location *l, struct aor **a, uint32_t id,
 bool location_bury(struct location *l, struct aor *a, uint32_t id, uint32_t cseq,
                    uint64_t until_ms);
 /* Takes a binding or a tombstone away. */
-void location_unbind(struct location *l, struct aor **a, uint32_t id);
+void location_unbind(struct location *l, struct aor **record, uint32_t id);
 /* The binding with this id, tombstones included, or NULL. */
 struct binding *location_binding(const struct aor *a, uint32_t id);
 

@@ -47,6 +47,7 @@ static inline bool lease_possible(const struct lease *l, uint64_t now_ms)
 
 enum binding_flag {
     BINDING_TOMBSTONE = 1,   /* removed; kept 32 s so that a late copy changes nothing */
+    BINDING_UNREACHABLE = 4, /* its connection has closed */
     BINDING_FLOW_PROVED = 2, /* `flow` is where the last proved REGISTER came from */
 };
 
