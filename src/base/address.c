@@ -59,7 +59,7 @@ bool address_parse_ip(struct span text, struct address *out)
 bool address_parse(struct span text, uint16_t default_port, struct address *out)
 {
     struct span host = text;
-    struct span digits = SPAN_NONE;
+    struct span digits;
     uint32_t port = default_port;
     const char *end;
 

@@ -6,6 +6,8 @@
  */
 #include "registrar/rules.h"
 
+#include <assert.h>
+
 static void refuse(struct outcome *out, int status, const char *reason)
 {
     out->verdict = REG_REFUSED;
@@ -255,6 +257,7 @@ static void count_changes(const struct rules_input *in, const struct outcome *ou
             ++*after;
         if (c->kind != CHANGE_REPLACE)
             continue;
+        assert(in->record); /* only what is there is replaced */
         for (b = aor_first(in->record); b && b->id != c->binding_id;)
             b = aor_next(in->record, b);
         if (b && !binding_live(b, in->now_ms))

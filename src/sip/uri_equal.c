@@ -8,6 +8,8 @@
 #include "sip/scan.h"
 #include "sip/uri.h"
 
+#include <assert.h>
+
 /* Longer URIs are equal only if their bytes are: nobody has such, and comparing
  * the parameters of two of them would cost milliseconds. */
 #define URI_COMPARED_MAX 2048
@@ -19,11 +21,13 @@
 static int next_unit(struct span *text, bool fold)
 {
     const char *p = text->p;
+    int high = text->n >= 3 && *p == '%' ? ascii_hex(p[1]) : -1;
+    int low = high >= 0 ? ascii_hex(p[2]) : -1;
     size_t take = 1;
     int unit = (uint8_t)*p;
 
-    if (unit == '%' && text->n >= 3 && ascii_hex(p[1]) >= 0 && ascii_hex(p[2]) >= 0) {
-        unit = ascii_hex(p[1]) << 4 | ascii_hex(p[2]);
+    if (low >= 0) {
+        unit = high << 4 | low;
         take = 3;
         if (char_is((char)unit, CHAR_RESERVED) || unit == '%')
             unit |= 0x100;
@@ -36,7 +40,10 @@ static int next_unit(struct span *text, bool fold)
 
 bool escaped_equal(struct span a, struct span b, bool fold)
 {
-    if (a.n == b.n && (a.n == 0 || memcmp(a.p, b.p, a.n) == 0))
+    if (a.n == 0 || b.n == 0)
+        return a.n == b.n;
+    assert(a.p && b.p);
+    if (a.n == b.n && memcmp(a.p, b.p, a.n) == 0)
         return true;
     if (a.n == b.n && !memchr(a.p, '%', a.n) && !memchr(b.p, '%', b.n))
         return fold && span_ieq(a, b);
