@@ -116,9 +116,8 @@ void branch_cancel(struct branch *b, struct span reason)
 {
     struct client_tx *tx = client_get(b->fork->proxy->transactions, b->client);
 
-    if (b->state != BRANCH_RUNNING || b->cancelled || !tx)
+    if (b->state != BRANCH_RUNNING || !tx)
         return;
-    b->cancelled = true;
     client_cancel(tx, reason);
     branch_note_cancel(b, tx);
 }

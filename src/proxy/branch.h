@@ -32,7 +32,6 @@ struct branch {
     struct flow flow;
     uint16_t q;
     enum branch_state state;
-    bool cancelled;
     bool cancel_counted;
 };
 
@@ -46,8 +45,8 @@ enum branch_started {
 /* Sends the fork's request on a WAITING branch. */
 enum branch_started branch_start(struct branch *b, const struct server_tx *server);
 
-/* Asks for the end of a RUNNING branch, once; `reason` is a Reason value or
- * empty. Its final answer, or the timeout, still comes. */
+/* Asks for the end of a branch if it is RUNNING; once is enough. `reason` is a
+ * Reason value or empty. Its final answer, or the timeout, still comes. */
 void branch_cancel(struct branch *b, struct span reason);
 
 /* Counts a CANCEL to a phone once it has really left. */

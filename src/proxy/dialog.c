@@ -13,7 +13,8 @@
  * Where the phone is now: where its binding is, which may have moved (WiFi to
  * LTE keeps the call). A binding that left takes nothing from a dialog whose
  * flow this midreg has seen itself; from before a restart nothing is left.
- * Without a binding (a caller that never registered) the flow is all there is.
+ * Without a binding (a caller that never registered) the flow is all there is,
+ * and an address outlives a restart, a connection does not.
  */
 static bool find_phone(const struct proxy *p, const struct flow_token *token, struct flow *out)
 {
@@ -22,11 +23,12 @@ static bool find_phone(const struct proxy *p, const struct flow_token *token, st
         a && token->binding_id ? location_binding(a, token->binding_id) : NULL;
 
     *out = token->flow;
-    if (b && binding_live(b, p->rt->now_ms)) {
+    if (b && binding_live(b, p->rt->now_ms))
         *out = b->flow;
-        return true;
-    }
-    return token->boot_id == p->rt->boot_id || token->binding_id == 0;
+    else if (token->boot_id != p->rt->boot_id &&
+             (token->binding_id || transport_is_stream(out->transport)))
+        return false;
+    return out->listener < p->config->listen_count && flow_alive(p->rt->ports, out);
 }
 
 /* The next hop, and the token as it is from here on. */
@@ -38,7 +40,7 @@ static bool find_next_hop(const struct proxy *p, const struct arrival *a, struct
     order->to_phones = a->sender != NULL;
     if (order->to_phones) {
         token->upstream = (uint8_t)(a->sender - p->upstreams->list);
-        if (!find_phone(p, token, &token->flow) || token->flow.listener >= p->config->listen_count)
+        if (!find_phone(p, token, &token->flow))
             return false;
         *to = token->flow;
     } else {

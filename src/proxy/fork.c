@@ -216,18 +216,14 @@ static void fork_start_group(struct fork *f)
         wheel_arm(&p->rt->wheel, &f->timer, TIMER_FORK, p->rt->now_ms + p->config->fork_timeout_ms);
 }
 
-/* Cancels what runs, drops what waits; `but` NULL: all (16.7 step 10, 16.10). */
-static void fork_cancel_branches(struct fork *f, const struct branch *but, struct span reason)
+/* Cancels what has no final answer yet: 16.7 step 10, 16.10. */
+static void fork_cancel_branches(struct fork *f, struct span reason)
 {
     wheel_disarm(&f->proxy->rt->wheel, &f->timer);
-    for (struct branch *b = f->branches; b; b = b->next) {
-        if (b == but)
-            continue;
-        if (b->state == BRANCH_WAITING)
-            b->state = BRANCH_GONE;
-        else if (f->method == SIP_INVITE) /* RFC 3261 9.1: nothing else is cancelled */
-            branch_cancel(b, reason);
-    }
+    if (f->method != SIP_INVITE) /* RFC 3261 9.1: nothing else is cancelled */
+        return;
+    for (struct branch *b = f->branches; b; b = b->next)
+        branch_cancel(b, reason);
 }
 
 static void fork_close(struct fork *f, struct span reason)
@@ -235,7 +231,7 @@ static void fork_close(struct fork *f, struct span reason)
     if (f->state != FORK_OPEN)
         return;
     f->state = FORK_CLOSING;
-    fork_cancel_branches(f, NULL, reason);
+    fork_cancel_branches(f, reason);
 }
 
 /*
@@ -249,7 +245,7 @@ static bool fork_pick_winner(struct fork *f, struct branch *b)
         return false;
     f->winner = b;
     f->state = FORK_WON;
-    fork_cancel_branches(f, b, REASON_ELSEWHERE);
+    fork_cancel_branches(f, REASON_ELSEWHERE);
     return true;
 }
 
@@ -294,7 +290,7 @@ static struct branch *branch_of(const struct fork *f, const struct client_tx *tx
 static void fork_on_provisional(struct fork *f, struct branch *b,
                                 const struct sip_message *response)
 {
-    if (response->status == 100 || f->method != SIP_INVITE) /* 16.7 step 5; RFC 4320 4.1 */
+    if (response->status == 100) /* 16.7 step 5 */
         return;
     branch_extend(b);
     if (f->state != FORK_WON)

@@ -5,14 +5,16 @@
  * back within its dialog (to read). Core thread; looks nothing up.
  *
  *   kind 1 | boot 4 | AOR hash 8 | binding 4 | upstream 1 | transport, listener 1 |
- *   port 2 | leg 4 | address 4 or 16 | MAC 10          (numbers in network order)
+ *   port 2 | connection 4 | leg 4 | address 4 or 16 | MAC 10
+ *
+ * Numbers are in network order.
  */
 #include "proxy/token.h"
 
 #define TOKEN_KIND_IP4 0x14 /* format 1, IPv4 */
 #define TOKEN_KIND_IP6 0x16 /* format 1, IPv6 */
 
-#define TOKEN_HEAD      25 /* kind to leg */
+#define TOKEN_HEAD      29 /* kind to leg */
 #define TOKEN_BYTES_MAX (TOKEN_HEAD + 16 + MAC80_SIZE)
 
 static uint8_t *write_number(uint8_t *at, uint64_t value, unsigned bytes)
@@ -62,6 +64,7 @@ void token_put(struct buf *out, const struct hasher *h, struct span call_id,
     *at++ = token->upstream;
     *at++ = (uint8_t)(token->flow.transport << 4 | token->flow.listener);
     at = write_number(at, token->flow.peer.port, 2);
+    at = write_number(at, token->flow.connection, 4);
     at = write_number(at, token->leg_id, 4);
     memcpy(at, token->flow.peer.ip, ip_n);
     at += ip_n;
@@ -86,6 +89,8 @@ static void token_decode(const uint8_t *bytes, bool ip6, struct flow_token *out)
     out->flow.listener = *at++ & 15;
     at = read_number(at, &value, 2);
     out->flow.peer.port = (uint16_t)value;
+    at = read_number(at, &value, 4);
+    out->flow.connection = (uint32_t)value;
     at = read_number(at, &value, 4);
     out->leg_id = (uint32_t)value;
     out->flow.peer.family = ip6 ? ADDRESS_IP6 : ADDRESS_IP4;

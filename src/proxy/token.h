@@ -22,7 +22,7 @@ struct flow_token {
 };
 
 /* The longest token, in characters: one with an IPv6 address. */
-#define TOKEN_SIZE_MAX 82
+#define TOKEN_SIZE_MAX 88
 
 void token_put(struct buf *out, const struct hasher *h, struct span call_id,
                const struct flow_token *token);

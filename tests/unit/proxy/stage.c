@@ -221,7 +221,7 @@ static size_t stage_find(const struct stage *s, const char *peer, const char *st
 
     assert_true(s->fake.sent_count < MAX_D);
     for (size_t i = 0; i < s->fake.sent_count; i++)
-        if (!s->taken[i] && flow_equal(&s->fake.sent[i].to, &to) &&
+        if (!s->taken[i] && address_equal(&s->fake.sent[i].to.peer, &to.peer) &&
             strncmp(s->fake.sent[i].text, start, strlen(start)) == 0)
             return i;
     return MAX_D;

@@ -62,8 +62,8 @@ void stage_cancel(struct stage *s, const char *peer, const char *ruri, const cha
 /* The INVITE of the PBX to the contact of AL. */
 void stage_call(struct stage *s);
 
-/* The first datagram to `peer` not yet taken that starts with `start`; the test
- * fails if there is none. */
+/* The first message to `peer`, by whatever transport, not yet taken that starts with `start`; the
+ * test fails if there is none. */
 const struct fake_datagram *stage_take(struct stage *s, const char *peer, const char *start);
 /* There is no such datagram. */
 void stage_none(struct stage *s, const char *peer, const char *start);

@@ -143,6 +143,7 @@ static void an_ack_is_never_answered(void **state)
         stage_request(s, AL_1, "ACK", "foo:bar", fields[i]);
     }
     assert_int_equal(s->fake.sent_count, 0);
+    assert_int_equal(stage_count(s, COUNTER_OUT_OF_MEMORY), 0);
 }
 
 int main(void)

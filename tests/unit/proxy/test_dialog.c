@@ -3,6 +3,8 @@
  */
 #include "stage.h"
 
+#include "proxy/token.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -215,6 +217,9 @@ static void a_malformed_route_is_400(void **state)
     assert_true(asprintf(&bad, "%sRoute: <sip:x\n", fields) > 0);
     ends_with(s, PBX, "BYE", bad, "SIP/2.0 400 ");
     free(bad);
+    assert_true(asprintf(&bad, "%sRoute: <sip:b;lr>, <no uri>\n", fields) > 0);
+    ends_with(s, PBX, "BYE", bad, "SIP/2.0 400 ");
+    free(bad);
     free(fields);
 }
 
@@ -271,7 +276,11 @@ static void the_dialog_of_an_unregistered_caller(void **state)
     assert_true(asprintf(&fields, "%s%s", TO_TAG, routes_of(up)) > 0);
     arrives(s, PBX, "INFO", fields, AL_1);
     s->fake.rt.boot_id++;
-    arrives(s, PBX, "BYE", fields, AL_1);
+    arrives(s, PBX, "INFO", fields, AL_1);
+    up = arrives(s, NEW_PLACE, "INVITE", fields, PBX); /* it has moved */
+    free(fields);
+    assert_true(asprintf(&fields, "%s%s", TO_TAG, routes_of(up)) > 0);
+    arrives(s, PBX, "BYE", fields, NEW_PLACE);
     free(fields);
 }
 
@@ -388,6 +397,57 @@ static void a_strict_router_gets_what_it_wants(void **state)
     free(fields);
 }
 
+static void a_dialog_over_a_connection(void **state)
+{
+    struct stage *s = *state;
+    struct aor *a;
+    const struct fake_datagram *invite;
+    char *fields;
+
+    al_1 = stage_phone(s, AL, AL_1, 1000);
+    a = location_find(&s->location, location_hash(&s->location, SPAN(AL)));
+    aor_first(a)->flow.transport = TRANSPORT_TCP;
+    aor_first(a)->flow.connection = 7;
+    stage_call(s);
+    invite = stage_take(s, AL_1, "INVITE");
+    stage_answer(s, invite, 200, "");
+    stage_take(s, PBX, "SIP/2.0 100");
+    stage_take(s, PBX, "SIP/2.0 200");
+    assert_true(asprintf(&fields, "%s%s", TO_TAG, routes_of(invite)) > 0);
+    assert_non_null(strstr(fields, "@127.0.0.1:5060;transport=tcp;lr>, <sip:"));
+    stage_leave(s, AL, al_1);
+    stage_request(s, PBX, "INFO", PHONE_URI, fields);
+    invite = stage_take(s, AL_1, "INFO");
+    assert_int_equal(invite->to.connection, 7);
+    stage_answer(s, invite, 200, "");
+    stage_take(s, PBX, "SIP/2.0 200 ");
+    s->fake.streams_dead = true;
+    ends_with(s, PBX, "BYE", fields, "SIP/2.0 430 ");
+    free(fields);
+}
+
+static void a_connection_does_not_outlive_a_restart(void **state)
+{
+    struct stage *s = *state;
+    struct flow caller = fake_flow(AL_1);
+    char room[TOKEN_SIZE_MAX + 1];
+    struct buf route = buf_make(room, sizeof room - 1);
+    char *fields;
+
+    caller.transport = TRANSPORT_TCP;
+    caller.connection = 7;
+    token_put(&route, &s->fake.rt.hasher, SPAN("call"),
+              &(struct flow_token){.boot_id = s->fake.rt.boot_id, .flow = caller});
+    room[route.n] = 0;
+    assert_true(asprintf(&fields, TO_TAG "Route: <sip:%s@127.0.0.1:5060;lr>\n", room) > 0);
+    stage_request(s, PBX, "INFO", PHONE_URI, fields);
+    stage_answer(s, stage_take(s, AL_1, "INFO"), 200, "");
+    stage_take(s, PBX, "SIP/2.0 200 ");
+    s->fake.rt.boot_id++;
+    ends_with(s, PBX, "BYE", fields, "SIP/2.0 430 ");
+    free(fields);
+}
+
 static void a_token_for_a_listener_that_is_no_more(void **state)
 {
     struct stage *s = *state;
@@ -420,6 +480,8 @@ int main(void)
         IN_STAGE(both_values_of_a_leg_are_popped),
         IN_STAGE(what_a_strict_router_did_is_repaired),
         IN_STAGE(a_strict_router_gets_what_it_wants),
+        IN_STAGE(a_dialog_over_a_connection),
+        IN_STAGE(a_connection_does_not_outlive_a_restart),
         IN_STAGE(a_token_for_a_listener_that_is_no_more),
     };
 

@@ -251,17 +251,23 @@ static void lower_q_joins_after_fork_timeout(void **state)
 static void a_group_goes_where_the_bindings_are_by_then(void **state)
 {
     struct stage *s = *state;
-    uint32_t gone, moved;
+    uint32_t gone, moved, buried;
+    struct aor *a;
 
     stage_phone(s, AL, AL_1, 1000);
     gone = stage_phone(s, AL, AL_2, 500);
     moved = stage_phone(s, AL, AL_3, 100);
+    buried = stage_phone(s, AL, "10.1.0.4:5060", 50);
     stage_call(s);
     stage_leave(s, AL, gone);
     stage_move(s, AL, moved, "10.9.9.9:9");
+    a = location_find(&s->location, location_hash(&s->location, SPAN(AL)));
+    assert_true(location_bury(&s->location, a, buried, 2, s->fake.rt.now_ms + 32000));
     stage_answer(s, stage_take(s, AL_1, "INVITE"), 486, "");
     stage_none(s, AL_2, "INVITE");
     stage_none(s, AL_3, "INVITE");
+    fake_advance(&s->fake, 20000);
+    stage_none(s, "10.1.0.4:5060", "INVITE");
     stage_take(s, "10.9.9.9:9", "INVITE sip:line@10.9.9.9:9;ob SIP/2.0");
 }
 

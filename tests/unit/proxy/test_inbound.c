@@ -18,6 +18,7 @@ static void who_is_called(void **state)
     const char *mr;
 
     stage_phone(s, AL, AL_1, 1000);
+    stage_phone(s, "sip:al@elsewhere.example", AL_1, 1000); /* no longer served */
     snprintf(contact, sizeof contact, "%s", stage_contact(s, AL));
     mr = strstr(contact, ";mr=");
     assert_non_null(mr);

@@ -24,6 +24,7 @@ static struct flow_token sample(const char *peer)
 
     t.flow.listener = 15;
     t.flow.transport = TRANSPORT_WSS;
+    t.flow.connection = 0x99887766;
     return t;
 }
 
