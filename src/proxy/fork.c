@@ -57,7 +57,10 @@ static struct fork *fork_new(struct proxy *p, const struct sip_message *request,
 static void fork_free(struct fork *f)
 {
     struct proxy *p = f->proxy;
+    struct server_tx *server = server_get(p->transactions, f->server);
 
+    if (server)
+        server_forget(server);
     for (struct branch *b = f->branches; b; b = b->next)
         branch_forget(b);
     wheel_disarm(&p->rt->wheel, &f->timer);
@@ -226,6 +229,7 @@ static void fork_cancel_branches(struct fork *f, struct span reason)
         branch_cancel(b, reason);
 }
 
+/* Nothing new starts, all that runs is cancelled. Not where somebody has won. */
 static void fork_close(struct fork *f, struct span reason)
 {
     if (f->state != FORK_OPEN)
@@ -293,8 +297,7 @@ static void fork_on_provisional(struct fork *f, struct branch *b,
     if (response->status == 100) /* 16.7 step 5 */
         return;
     branch_extend(b);
-    if (f->state != FORK_WON)
-        fork_pass_back(f, response);
+    fork_pass_back(f, response);
 }
 
 static void fork_on_success(struct fork *f, struct branch *b, const struct sip_message *response)
@@ -318,11 +321,10 @@ static void fork_on_failure(struct fork *f, struct branch *b, int status,
     char reason[32];
     struct buf text = buf_make(reason, sizeof reason);
 
-    if (b->state == BRANCH_RUNNING && f->state != FORK_WON)
-        fork_note_failure(f, b, status, response);
+    fork_note_failure(f, b, status, response);
     b->state = BRANCH_FINAL;
     branch_forget(b);
-    if (status >= 600 && f->state == FORK_OPEN) { /* 16.7 step 5 */
+    if (status >= 600) { /* 16.7 step 5 */
         buf_lit(&text, "SIP;cause=");
         buf_u64(&text, (uint64_t)status);
         fork_close(f, buf_done(&text));

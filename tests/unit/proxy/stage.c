@@ -17,6 +17,24 @@
 
 static char *domain = (char[]){"example.com"};
 
+static void stage_begin(struct stage *s)
+{
+    s->proxy = proxy_new(&(struct proxy_parts){
+        .rt = &s->fake.rt,
+        .config = &s->config,
+        .location = &s->location,
+        .transactions = &s->transactions,
+        .upstreams = &s->upstreams,
+    });
+    assert_non_null(s->proxy);
+}
+
+void stage_restart_proxy(struct stage *s)
+{
+    proxy_free(s->proxy);
+    stage_begin(s);
+}
+
 int stage_init(void **state)
 {
     struct stage *s = calloc(1, sizeof *s);
@@ -36,14 +54,7 @@ int stage_init(void **state)
     assert_true(transactions_init(&s->transactions, &s->fake.rt));
     upstreams_init(&s->upstreams, &s->fake.rt, &s->config, &s->transactions);
     upstreams_start(&s->upstreams);
-    s->proxy = proxy_new(&(struct proxy_parts){
-        .rt = &s->fake.rt,
-        .config = &s->config,
-        .location = &s->location,
-        .transactions = &s->transactions,
-        .upstreams = &s->upstreams,
-    });
-    assert_non_null(s->proxy);
+    stage_begin(s);
     *state = s;
     return 0;
 }

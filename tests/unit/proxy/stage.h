@@ -39,6 +39,9 @@ struct stage {
 int stage_init(void **state);
 int stage_fini(void **state);
 
+/* The proxy ends in the middle of everything, and another begins. */
+void stage_restart_proxy(struct stage *s);
+
 /* A live binding of the AOR at this address; the binding's id. */
 uint32_t stage_phone(struct stage *s, const char *aor, const char *peer, unsigned q);
 /* Takes it away. */

@@ -3,6 +3,8 @@
  */
 #include "stage.h"
 
+#include "transaction/server.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -75,6 +77,23 @@ static void the_first_2xx_wins_and_the_others_are_cancelled(void **state)
     stage_none(s, PBX, "SIP/2.0 4"); /* the losers' answers are nobody's business */
     assert_int_equal(stage_count(s, COUNTER_ANSWERED), 1);
     assert_int_equal(stage_count(s, COUNTER_CANCELS), 2);
+}
+
+static void a_losers_6xx_changes_nothing(void **state)
+{
+    struct stage *s = *state;
+    const struct fake_datagram *winner, *loser;
+
+    phones(s, 2, NULL);
+    stage_call(s);
+    winner = stage_take(s, AL_1, "INVITE");
+    loser = stage_take(s, AL_2, "INVITE");
+    stage_answer(s, winner, 200, "");
+    stage_take(s, PBX, "SIP/2.0 200");
+    stage_answer(s, loser, 603, "");
+    stage_none(s, PBX, "SIP/2.0 603");
+    stage_answer(s, winner, 200, "");
+    stage_take(s, PBX, "SIP/2.0 200"); /* the fork is still there for it */
 }
 
 /* RFC 3261 9.1: CANCEL only after a provisional answer. */
@@ -223,6 +242,24 @@ static void lower_q_follows_when_the_group_has_failed(void **state)
     stage_answer(s, three, 480, "");
     stage_answer(s, stage_take(s, AL_1, "INVITE"), 404, "");
     stage_take(s, PBX, "SIP/2.0 486");
+}
+
+/* The timer of the next group dies with its fork, whose place the next fork takes. */
+static void forks_follow_one_another(void **state)
+{
+    struct stage *s = *state;
+    static const unsigned q[] = {900, 500};
+
+    phones(s, 2, q);
+    for (unsigned i = 0; i < 4; i++) {
+        stage_call(s);
+        stage_answer(s, stage_take(s, AL_1, "INVITE"), 486, "");
+        fake_advance(&s->fake, 1);
+        stage_answer(s, stage_take(s, AL_2, "INVITE"), 404, "");
+        stage_take(s, PBX, "SIP/2.0 486");
+        assert_int_equal(proxy_pending(s->proxy), 0);
+        fake_advance(&s->fake, i * 7000);
+    }
 }
 
 static void lower_q_joins_after_fork_timeout(void **state)
@@ -422,11 +459,35 @@ static void a_retransmitted_invite_starts_nothing(void **state)
     assert_int_equal(stage_count(s, COUNTER_CALLS), 1);
 }
 
+static void a_proxy_that_ends_lets_go_of_everything(void **state)
+{
+    struct stage *s = *state;
+    static const unsigned q[] = {900, 900, 100};
+    const struct fake_datagram *one, *two;
+    struct handle h;
+    struct server_tx *left;
+
+    phones(s, 3, q);
+    stage_call(s);
+    one = stage_take(s, AL_1, "INVITE");
+    two = stage_take(s, AL_2, "INVITE");
+    stage_answer(s, one, 180, "");
+    stage_restart_proxy(s);
+    stage_cancel(s, PBX, stage_contact(s, AL), "");
+    stage_answer(s, two, 486, "");
+    fake_advance(&s->fake, 200000);
+    stage_none(s, AL_3, "INVITE");
+    left = slab_next(&s->transactions.servers, 0, &h);
+    assert_non_null(left);
+    server_reply(left, 500, NULL, SPAN_NONE);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_STAGE(a_call_reaches_all_phones_at_once),
         IN_STAGE(the_first_2xx_wins_and_the_others_are_cancelled),
+        IN_STAGE(a_losers_6xx_changes_nothing),
         IN_STAGE(a_silent_loser_is_cancelled_when_it_speaks),
         IN_STAGE(two_2xx_that_race_both_go_back),
         IN_STAGE(a_100_is_not_passed_back),
@@ -434,6 +495,7 @@ int main(void)
         IN_STAGE(the_best_answer_goes_back),
         IN_STAGE(challenges_are_aggregated),
         IN_STAGE(lower_q_follows_when_the_group_has_failed),
+        IN_STAGE(forks_follow_one_another),
         IN_STAGE(lower_q_joins_after_fork_timeout),
         IN_STAGE(a_group_goes_where_the_bindings_are_by_then),
         IN_STAGE(when_all_have_left_meanwhile_it_is_the_answers_so_far),
@@ -445,6 +507,7 @@ int main(void)
         IN_STAGE(a_6xx_to_a_message_is_final),
         IN_STAGE(what_fits_in_no_datagram_is_513),
         IN_STAGE(identities_in_a_phones_answer_are_removed),
+        IN_STAGE(a_proxy_that_ends_lets_go_of_everything),
         IN_STAGE(a_retransmitted_invite_starts_nothing),
     };
 
