@@ -11,6 +11,21 @@ from toolkit.house import House  # noqa: E402
 from toolkit.midreg import BINARY  # noqa: E402
 
 
+def pytest_addoption(parser):
+    parser.addoption("--slow", action="store_true", help="also the cases that wait for full SIP timers")
+
+
+def pytest_configure(config):
+    config.addinivalue_line("markers", "slow: waits for full SIP timers, half a minute and more")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--slow"):
+        slow = [item for item in items if item.get_closest_marker("slow")]
+        config.hook.pytest_deselected(items=slow)
+        items[:] = [item for item in items if item not in slow]
+
+
 def pytest_sessionstart(session):
     if not BINARY.exists():
         raise pytest.UsageError("%s is not there: build it, or name another with MIDREG=..." % BINARY)

@@ -26,7 +26,7 @@ def run(house, cases, options, *arguments):
                "--json", report, *arguments]
     for case in cases:
         command += ["--only", case]
-    done = subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=120)
+    done = subprocess.run([str(a) for a in command], capture_output=True, text=True, timeout=300)
     results = {r["id"]: r["status"] for r in json.loads(report.read_text())}
     assert results == {c: "PASS" for c in cases}, done.stdout + done.stderr
 
@@ -37,3 +37,9 @@ def test_phones_in_a_trusted_network(house):
 
 def test_phones_that_the_main_registrar_proves(house):
     run(house, PROVING, {"auth": "upstream", "allow_open_upstream": True}, "--features", "authabsorb")
+
+
+@pytest.mark.slow
+def test_transactions_that_end_by_their_timers(house):
+    run(house, ["PRX-28", "PRX-29", "PRX-31"], {"auth": "none", "timer_c": 20},
+        "--timer-c", "20", "--features", "timerc", "--slow")
