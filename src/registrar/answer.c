@@ -109,25 +109,25 @@ void answer_ok(struct registrar *r, const struct sip_message *m, const struct fl
     sip_reply_begin(&out, m, 200, NULL, server_stateless_tag(r->rt, m, tag_room), &from->peer);
     put_ok_fields(r, &out, hash);
     sip_put_end(&out, SPAN_NONE);
-    if (!out.overflow)
+    if (out.overflow)
+        server_reject(r->rt, m, from, 500, "Answer Too Long", SPAN_NONE);
+    else
         ports->datagram_commit(ports->world, &to, out.n);
 }
 
+/* The send slot serves as room for the fields: they are copied into the answer
+ * before the slot is used for it. */
 static void send_ok_in(struct registrar *r, struct handle server, uint64_t hash)
 {
+    const struct ports *ports = r->rt->ports;
     struct server_tx *tx = server_get(r->with.transactions, server);
-    size_t cap = 16384;
-    char *room = tx ? arena_alloc(&tx->arena, cap) : NULL;
+    struct buf fields;
+    size_t cap;
 
     if (!tx)
         return;
-    if (!room) {
-        runtime_count(r->rt, COUNTER_OUT_OF_MEMORY);
-        server_reply(tx, 503, NULL, SPAN_NONE);
-        return;
-    }
-    struct buf fields = buf_make(room, cap);
-
+    fields.p = ports->datagram_reserve(ports->world, &cap);
+    fields = buf_make(fields.p, cap);
     put_ok_fields(r, &fields, hash);
     if (fields.overflow)
         server_reply(tx, 500, "Answer Too Long", SPAN_NONE);
@@ -221,6 +221,11 @@ void answer_passed_on(struct registrar *r, struct handle server, const struct si
 
     if (!tx)
         return;
+    if (response->status == 423 || response->status == 482) {
+        /* About what midreg asked, not about what the phone did. */
+        answer_unavailable_in(r, server, NULL);
+        return;
+    }
     runtime_count(r->rt, COUNTER_REGISTER_FORWARDED);
     buf_span(&phrase, response->reason);
     reason[phrase.n] = '\0';

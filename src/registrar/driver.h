@@ -15,6 +15,8 @@
 
 /* How long a removed binding is remembered (timer F of its phone, RFC 3261). */
 #define TOMBSTONE_MS 32000
+/* How many of an AOR's: beyond them the oldest is forgotten. */
+#define TOMBSTONES_MAX 32
 
 struct registrar {
     struct registrar_parts with;
@@ -28,6 +30,7 @@ struct registrar {
     struct parked *parked_last;
     uint64_t refusals_since_ms; /* lease.c: own refreshes refused in this minute */
     unsigned refusals;
+    unsigned refusals_before; /* in the minute before that */
 };
 
 /* Decides on the record as it is now. */
@@ -37,6 +40,10 @@ void driver_decide(struct registrar *r, const struct register_request *rq, enum 
 /* Applies the changes. False: no memory; what was applied stays. */
 bool driver_apply(struct registrar *r, const struct register_request *rq, enum proof proof,
                   const struct outcome *outcome);
+
+/* auth = "upstream", and the upstream accepts anybody: its word proves nothing
+ * (design 3.2). */
+bool driver_upstream_is_open(struct registrar *r, uint64_t hash);
 
 /* Decodes a REGISTER that was accepted before; false cannot happen with a
  * message that registrar_receive() let in, but is obeyed. */

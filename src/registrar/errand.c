@@ -9,13 +9,16 @@
 
 #include "registrar/answer.h"
 #include "registrar/lease.h"
-#include "sip/build.h"
-#include "upstream/contact.h"
+#include "registrar/outgoing.h"
 
 /* Strangers do not wait for the pacer behind those who have proof. */
 #define STRANGER_PACER_WAIT_MS 1000
 #define OWN_PACER_WAIT_MS      2000
 #define REPEATS_MAX            2
+/* RFC 4320 4.1: when the phone's timer E has reached T2. */
+#define TRYING_MS 3500
+/* A main registrar that asks for more than a week is mistaken. */
+#define MIN_EXPIRES_MAX_S 604800
 /* A main registrar that does not say what it granted is asked again soon. */
 #define GRANT_UNKNOWN_S 60
 
@@ -139,6 +142,8 @@ static void arm(struct errand *e)
 
     if (e->state == ERRAND_PACED && e->send_at_ms < due_ms)
         due_ms = e->send_at_ms;
+    if (e->answer_by_ms && e->trying_at_ms && e->trying_at_ms < due_ms)
+        due_ms = e->trying_at_ms;
     if (due_ms == UINT64_MAX)
         wheel_disarm(&e->r->rt->wheel, &e->timer);
     else
@@ -146,84 +151,6 @@ static void arm(struct errand *e)
 }
 
 /* ---- the REGISTER that goes up ---------------------------------------------- */
-
-static void put_call_id(struct buf *out, struct registrar *r, const struct aor *a)
-{
-    /* The same after every restart: a keyed hash of what the lease is for. */
-    uint64_t h = hash64_pair(&r->rt->hasher, SPAN("lease"), aor_text(a));
-
-    base32_put(out, &h, sizeof h);
-    base32_put(out, &a->hash, sizeof a->hash);
-}
-
-static void put_credentials(struct buf *out, const struct sip_message *phone)
-{
-    static const enum sip_header_id ids[] = {SIP_H_AUTHORIZATION, SIP_H_PROXY_AUTHORIZATION};
-
-    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
-        for (const struct sip_header *h = sip_first(phone, ids[i]); h; h = sip_next(phone, h))
-            buf_span(out, h->line);
-}
-
-/* Own refreshes have no phone's Request-URI: it is the To's host then. */
-static void put_request_line(struct buf *out, const struct sip_message *phone, struct span to_uri)
-{
-    struct sip_fault fault;
-    struct sip_uri uri;
-
-    buf_lit(out, "REGISTER ");
-    if (phone) {
-        buf_span(out, phone->ruri);
-    } else {
-        buf_lit(out, "sip:");
-        if (sip_uri_parse(to_uri, &uri, &fault))
-            buf_span(out, uri.host);
-    }
-    buf_lit(out, " SIP/2.0\r\n");
-}
-
-/*
- * Design 3.4: midreg's own client registration with the phone's Request-URI, To
- * and credentials. Expires header and parameter both, and equal: main
- * registrars differ in which they believe.
- */
-static void build(struct buf *out, struct errand *e, struct aor *a, const struct client_tx *tx,
-                  const struct sip_message *phone)
-{
-    struct registrar *r = e->r;
-    const struct upstream *u = upstreams_of(r->with.upstreams, e->hash);
-    struct sip_nameaddr to;
-    struct sip_fault fault;
-    struct span to_uri = aor_to_uri(a);
-    uint64_t tag = hash64_pair(&r->rt->hasher, SPAN("from-tag"), aor_text(a));
-
-    if (phone && sip_nameaddr_parse(sip_value(phone, SIP_H_TO), &to, &fault))
-        to_uri = to.uri_text;
-    put_request_line(out, phone, to_uri);
-    buf_lit(out, "Via: ");
-    client_put_via(out, tx);
-    buf_lit(out, "\r\nMax-Forwards: 70\r\nFrom: <");
-    buf_span(out, to_uri);
-    buf_lit(out, ">;tag=");
-    base32_put(out, &tag, sizeof tag);
-    buf_lit(out, "\r\nTo: <");
-    buf_span(out, to_uri);
-    buf_lit(out, ">\r\nCall-ID: ");
-    put_call_id(out, r, a);
-    buf_lit(out, "\r\nCSeq: ");
-    buf_u64(out, lease_next_cseq(r, a));
-    buf_lit(out, " REGISTER\r\nContact: <");
-    contact_put_uri(out, u, aor_text(a), a->hash);
-    buf_lit(out, ">;expires=");
-    buf_u64(out, e->asked_s);
-    buf_lit(out, "\r\nExpires: ");
-    buf_u64(out, e->asked_s);
-    buf_lit(out, "\r\n");
-    if (phone)
-        put_credentials(out, phone);
-    buf_lit(out, "User-Agent: midreg\r\n");
-    sip_put_end(out, SPAN_NONE);
-}
 
 static const struct client_user errand_user;
 
@@ -243,7 +170,7 @@ static bool send_now(struct errand *e)
     e->asked_s = e->removes ? 0 : r->upstream_expires_s;
     e->state = ERRAND_SENT;
     e->client = tx->handle;
-    build(&out, e, a, tx, phone ? phone->request : NULL);
+    outgoing_build(&out, r, a, tx, e->asked_s, phone ? phone->request : NULL);
     if (out.overflow) {
         client_abandon(tx);
         return false;
@@ -261,6 +188,8 @@ static void out_of_memory(struct errand *e)
     errand_finish(e);
 }
 
+static bool survive(struct errand *e);
+
 /* Takes a place in the pacer and goes when it is reached. False: the errand is
  * over (answered, dropped), the lane has changed. */
 static bool pace(struct errand *e)
@@ -274,7 +203,7 @@ static bool pace(struct errand *e)
     uint64_t wait_ms = pacer_reserve(pacer, r->rt->now_ms, most_ms);
 
     if (wait_ms == PACER_REFUSED) {
-        if (e->answer_by_ms)
+        if (e->answer_by_ms && !survive(e))
             answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is busy)");
         errand_drop(e);
         return false;
@@ -363,6 +292,11 @@ static bool decide_anew(struct errand *e)
     proof =
         rules_proof(location_find(r->with.location, e->hash), &rq, r->rt->now_ms, r->with.config);
     driver_decide(r, &rq, proof, &outcome);
+    if (outcome.verdict == REG_FORWARD && !outcome.survives &&
+        driver_upstream_is_open(r, e->hash)) {
+        answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is open)");
+        return false;
+    }
     if (outcome.verdict == REG_FORWARD) {
         e->removes = outcome.empties;
         return true;
@@ -397,12 +331,14 @@ static void lane_run(struct registrar *r, uint64_t hash)
 
 /* ---- answers from the main registrar ----------------------------------------- */
 
-/* auth = "upstream": what was accepted without credentials proves nothing. */
+/* auth = "upstream": neither what was accepted without credentials proves
+ * anything, nor what an upstream says that accepts anybody. */
 static bool proves_nothing(const struct errand *e)
 {
     const struct config *c = e->r->with.config;
 
-    return c->auth == AUTH_UPSTREAM && !c->allow_open_upstream && !e->credentials;
+    return c->auth == AUTH_UPSTREAM && !c->allow_open_upstream &&
+           (!e->credentials || driver_upstream_is_open(e->r, e->hash));
 }
 
 static void commit_accepted(struct errand *e)
@@ -414,10 +350,10 @@ static void commit_accepted(struct errand *e)
     if (!phone_request(e, &rq))
         return;
     if (proves_nothing(e)) {
-        struct upstream *u = upstreams_of(r->with.upstreams, e->hash);
-
-        upstream_found_open(u);
-        answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is open)");
+        if (!e->credentials)
+            upstream_found_open(upstreams_of(r->with.upstreams, e->hash));
+        if (!survive(e))
+            answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is open)");
         e->answer_by_ms = 0;
         return;
     }
@@ -434,6 +370,8 @@ static void accepted(struct errand *e, struct aor *a, const struct sip_message *
         !sip_delta_seconds(sip_value(response, SIP_H_EXPIRES), &granted_s))
         granted_s = GRANT_UNKNOWN_S;
     lease_granted(r, a, granted_s);
+    if (granted_s == 0 && !e->removes) /* accepted, and not held: not again at once */
+        lease_own_failed(r, a, false, 0, 0);
     if (!e->credentials)
         lease_learn(r, a, MEANS_ACL);
     if (e->removes)
@@ -450,6 +388,7 @@ static void end_refused(struct errand *e)
     struct registrar *r = e->r;
     struct aor *a = location_find(r->with.location, e->hash);
     struct register_request rq;
+    bool ended = false;
 
     if (!a || !phone_request(e, &rq))
         return;
@@ -461,10 +400,12 @@ static void end_refused(struct errand *e)
             if (span_eq(binding_uri(b), rq.contact[i].uri_text) &&
                 location_bury(r->with.location, a, b->id, rq.cseq, r->rt->now_ms + TOMBSTONE_MS)) {
                 runtime_count(r->rt, COUNTER_BINDING_REMOVED);
+                ended = true;
                 break;
             }
     }
-    journal_change(r->with.journal, a);
+    if (ended)
+        journal_change(r->with.journal, a);
 }
 
 static bool is_upstreams_trouble(int status)
@@ -513,16 +454,20 @@ static bool repeat(struct errand *e, const struct sip_message *response)
         return false;
     if (response->status == 423) {
         if (e->removes || !sip_delta_seconds(sip_value(response, SIP_H_MIN_EXPIRES), &min_s) ||
-            min_s <= e->asked_s)
+            min_s <= e->asked_s || min_s > MIN_EXPIRES_MAX_S)
             return false;
         if (r->upstream_expires_s < min_s)
             r->upstream_expires_s = min_s;
     } else if (response->status != 482) {
         return false;
     }
+    uint64_t hash = e->hash;
+
     e->repeats++;
-    if (!send_now(e))
-        out_of_memory(e);
+    if (!pace(e)) {
+        lane_run(r, hash);
+        lease_settle(r, hash);
+    }
     return true;
 }
 
@@ -548,6 +493,15 @@ static void on_response(void *self, struct client_tx *tx, const struct sip_messa
     errand_finish(e);
 }
 
+/* Whatever became of a stranger's REGISTER, an upstream that challenges did not
+ * accept it. */
+static bool surely_refused(const struct errand *e)
+{
+    const struct upstream *u = upstreams_of(e->r->with.upstreams, e->hash);
+
+    return e->stranger && u->openness == UPSTREAM_CLOSED;
+}
+
 /* No answer within timer F. */
 static void on_timeout(void *self, struct client_tx *tx)
 {
@@ -558,7 +512,8 @@ static void on_timeout(void *self, struct client_tx *tx)
     if (!e)
         return;
     if (a) {
-        lease_lost(r, a, e->asked_s);
+        if (!surely_refused(e))
+            lease_lost(r, a, e->asked_s);
         if (e->own)
             lease_own_failed(r, a, e->removes, 0, 0);
     }
@@ -571,20 +526,42 @@ static const struct client_user errand_user = {.response = on_response, .timeout
 
 /* ---- timers ------------------------------------------------------------------- */
 
+static void say_trying(struct errand *e)
+{
+    struct server_tx *tx = server_get(e->r->with.transactions, e->server);
+
+    e->trying_at_ms = 0;
+    if (tx)
+        server_reply(tx, 100, NULL, SPAN_NONE);
+}
+
+/* The phone waits no longer. A known one's REGISTER goes on for the lease. False:
+ * the errand is over. */
+static bool answer_now(struct errand *e)
+{
+    struct registrar *r = e->r;
+    bool survived = survive(e);
+
+    if (!survived)
+        answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is silent)");
+    e->answer_by_ms = 0;
+    if (e->state == ERRAND_SENT || (e->state == ERRAND_PACED && survived))
+        return true;
+    errand_finish(e);
+    return false;
+}
+
 static void on_timer(void *self, struct timer *t)
 {
     struct errand *e = (struct errand *)((char *)t - offsetof(struct errand, timer));
     struct registrar *r = self;
     uint64_t now_ms = r->rt->now_ms;
 
+    if (e->answer_by_ms && e->trying_at_ms && e->trying_at_ms <= now_ms)
+        say_trying(e);
     if (e->answer_by_ms && e->answer_by_ms <= now_ms) {
-        if (!survive(e))
-            answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is silent)");
-        e->answer_by_ms = 0;
-        if (e->state != ERRAND_SENT) {
-            errand_finish(e);
+        if (!answer_now(e))
             return;
-        }
         lease_settle(r, e->hash);
     }
     if (e->state == ERRAND_PACED && e->send_at_ms <= now_ms) {
@@ -648,6 +625,7 @@ static struct errand *admit(struct registrar *r, struct server_tx *tx, struct ao
     e->credentials = rq->credentials;
     e->stranger = stranger;
     e->removes = outcome->verdict == REG_FORWARD && outcome->empties;
+    e->trying_at_ms = r->rt->now_ms + TRYING_MS;
     e->answer_by_ms =
         r->rt->now_ms + (outcome->survives ? c->forward_timeout_ms : c->forward_timeout_new_ms);
     if (stranger && !stranger_may_go(r, e)) {
@@ -658,11 +636,13 @@ static struct errand *admit(struct registrar *r, struct server_tx *tx, struct ao
 }
 
 void errand_forward(struct registrar *r, const struct sip_message *m, const struct flow *from,
-                    const struct register_request *rq, const struct outcome *outcome)
+                    const struct register_request *rq, enum proof proof,
+                    const struct outcome *outcome)
 {
     struct aor *a;
     enum location_added added = location_ensure(r->with.location, rq->aor, rq->to_uri, &a);
-    bool stranger = r->with.config->auth == AUTH_UPSTREAM && !rq->credentials && !outcome->survives;
+    bool stranger =
+        r->with.config->auth == AUTH_UPSTREAM && !rq->credentials && proof == PROOF_ABSENT;
 
     if (added == LOCATION_COLLISION) {
         struct log_text room;
@@ -671,6 +651,8 @@ void errand_forward(struct registrar *r, const struct sip_message *m, const stru
         runtime_log(r->rt, LOG_ERROR, "hash_collision", "aor=%s remedy=\"rename one of the users\"",
                     log_value(&room, rq->aor));
     }
+    if (added == LOCATION_OK)
+        lease_begin(r, a);
     struct server_tx *tx =
         added == LOCATION_OK ? server_begin(r->with.transactions, m, from, NULL, NULL) : NULL;
     if (!tx) {

@@ -28,9 +28,10 @@ struct errand {
     struct errand *next;  /* in the lane */
     struct handle server; /* the phone's transaction; none: midreg's own errand */
     struct handle client;
-    struct timer timer; /* TIMER_FORWARD: answer_by_ms and send_at_ms */
+    struct timer timer; /* TIMER_FORWARD: the earliest of the deadlines below */
     uint64_t hash;
     uint64_t answer_by_ms; /* the phone is answered locally then; 0: no phone waits */
+    uint64_t trying_at_ms; /* 100 is due then, if the phone waits still; 0: it was sent */
     uint64_t send_at_ms;   /* PACED */
     uint32_t asked_s;      /* Expires as sent */
     enum errand_state state;
@@ -46,9 +47,10 @@ void errands_init(struct registrar *r);
 void errands_fini(struct registrar *r);
 
 /* Forwards a phone's REGISTER, or lets it wait; answers it in any case, now or
- * later. */
+ * later. `proof`: what it has by itself. */
 void errand_forward(struct registrar *r, const struct sip_message *m, const struct flow *from,
-                    const struct register_request *rq, const struct outcome *outcome);
+                    const struct register_request *rq, enum proof proof,
+                    const struct outcome *outcome);
 
 /* Runs an errand of midreg's own: refresh or removal of the lease. False: the
  * upstream's pacer has no place soon; try again later. */

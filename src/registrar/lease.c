@@ -37,6 +37,16 @@ uint32_t lease_next_cseq(struct registrar *r, struct aor *a)
     return a->lease.cseq;
 }
 
+void lease_begin(struct registrar *r, struct aor *a)
+{
+    const struct upstream *u = upstreams_of(r->with.upstreams, a->hash);
+
+    if (u->config->means == CONFIG_MEANS_ACL)
+        a->lease.means = MEANS_ACL;
+    else if (u->config->means == CONFIG_MEANS_NONE)
+        a->lease.means = MEANS_NONE;
+}
+
 /* ---- what an errand brought home ------------------------------------------ */
 
 void lease_granted(struct registrar *r, struct aor *a, uint32_t granted_s)
@@ -44,10 +54,11 @@ void lease_granted(struct registrar *r, struct aor *a, uint32_t granted_s)
     struct lease *l = &a->lease;
 
     l->granted_s = granted_s;
-    l->until_ms = granted_s ? r->rt->now_ms + (uint64_t)granted_s * 1000 : 0;
+    l->until_ms = r->rt->now_ms + (uint64_t)granted_s * 1000;
     l->may_ms = l->until_ms;
     l->next_ms = 0;
-    l->failures = 0;
+    if (granted_s)
+        l->failures = 0;
     l->refused = 0;
     journal_change(r->with.journal, a);
 }
@@ -64,8 +75,10 @@ void lease_lost(struct registrar *r, struct aor *a, uint32_t asked_s)
 {
     uint64_t until_ms = r->rt->now_ms + (uint64_t)asked_s * 1000;
 
-    if (asked_s && a->lease.may_ms < until_ms)
+    if (a->lease.may_ms < until_ms)
         a->lease.may_ms = until_ms;
+    if (asked_s == 0 && a->lease.until_ms > until_ms)
+        a->lease.until_ms = until_ms;
 }
 
 static uint64_t backoff_ms(struct registrar *r, unsigned failures)
@@ -81,18 +94,25 @@ static uint64_t backoff_ms(struct registrar *r, unsigned failures)
 
 /*
  * Design 3.4: midreg's own refresh refused twice ends the AOR, unless so many
- * are refused in this minute that the upstream must be at fault.
+ * leases are refused in this minute, or in the last, that the upstream must be at
+ * fault. `first`: this lease was not counted yet.
  */
-static bool refusals_are_believable(struct registrar *r)
+static bool refusals_are_believable(struct registrar *r, bool first)
 {
     size_t leases = location_of(r)->aors.used;
     size_t most = leases / 100 > 3 ? leases / 100 : 3;
+    uint64_t age_ms = r->rt->now_ms - r->refusals_since_ms;
 
-    if (r->rt->now_ms - r->refusals_since_ms >= 60000) {
+    if (age_ms >= 60000) {
+        r->refusals_before = age_ms < 120000 ? r->refusals : 0;
         r->refusals_since_ms = r->rt->now_ms;
         r->refusals = 0;
     }
-    return ++r->refusals <= most;
+    r->refusals += first;
+    if (first && r->refusals == most + 1)
+        runtime_log(r->rt, LOG_ERROR, "upstream_refuses",
+                    "remedy=\"the main registrar refuses many leases: check it\"");
+    return r->refusals <= most && r->refusals_before <= most;
 }
 
 static void end_aor(struct registrar *r, struct aor *a)
@@ -114,20 +134,18 @@ static void end_aor(struct registrar *r, struct aor *a)
 static void own_refused(struct registrar *r, struct aor *a)
 {
     struct lease *l = &a->lease;
-    uint64_t tenth_ms = (uint64_t)l->granted_s * 100;
+    uint64_t wait_ms = (uint64_t)l->granted_s * 100; /* a tenth of the granted time */
 
-    if (!refusals_are_believable(r)) {
-        runtime_log(r->rt, LOG_ERROR, "upstream_refuses",
-                    "refused=%u remedy=\"the main registrar refuses many leases: check it\"",
-                    r->refusals);
+    if (wait_ms == 0 || wait_ms > 30000)
+        wait_ms = 30000;
+    if (!refusals_are_believable(r, l->refused == 0)) {
         l->next_ms = r->rt->now_ms + r->with.config->retry_max_ms;
         return;
     }
-    if (++l->refused >= 2) {
+    if (++l->refused >= 2)
         end_aor(r, a);
-        return;
-    }
-    l->next_ms = r->rt->now_ms + (tenth_ms < 30000 ? tenth_ms : 30000);
+    else
+        l->next_ms = r->rt->now_ms + wait_ms;
 }
 
 void lease_own_failed(struct registrar *r, struct aor *a, bool removes, int status,

@@ -16,13 +16,16 @@
  * pointers to it are void afterwards. */
 void lease_settle(struct registrar *r, uint64_t hash);
 
+/* To be called when a record may be new: what the configuration says of its means. */
+void lease_begin(struct registrar *r, struct aor *a);
+
 /* ---- what an errand brought home; each changes the record only ---- */
 
 /* The main registrar holds our contact for `granted_s` (0: no more). */
 void lease_granted(struct registrar *r, struct aor *a, uint32_t granted_s);
 /* It accepted, or challenged, a REGISTER without credentials. */
 void lease_learn(struct registrar *r, struct aor *a, enum lease_means means);
-/* No answer came: it may hold what was asked for. */
+/* No answer came: it may hold what was asked for, or (0) hold nothing any more. */
 void lease_lost(struct registrar *r, struct aor *a, uint32_t asked_s);
 /* An own errand got `status` (0: none). `retry_after_s`: the answer's, or 0. */
 void lease_own_failed(struct registrar *r, struct aor *a, bool removes, int status,

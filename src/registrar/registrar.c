@@ -15,7 +15,15 @@
 
 /* ---- what may be said to be a REGISTER for us --------------------------------- */
 
-static void put_unsupported(struct buf *out, const struct sip_message *m, enum sip_header_id id)
+static void refuse(struct registrar *r, const struct sip_message *m, const struct flow *from,
+                   int status, const char *reason)
+{
+    runtime_count(r->rt, COUNTER_REGISTER_REFUSED);
+    server_reject(r->rt, m, from, status, reason, SPAN_NONE);
+}
+
+/* False: the list is malformed. */
+static bool put_unsupported(struct buf *out, const struct sip_message *m, enum sip_header_id id)
 {
     struct sip_list it;
     struct span value;
@@ -26,6 +34,7 @@ static void put_unsupported(struct buf *out, const struct sip_message *m, enum s
         buf_span(out, value);
         buf_lit(out, "\r\n");
     }
+    return !it.bad;
 }
 
 /* RFC 3261 8.2.2.3: no extension that a phone could require is built yet. */
@@ -35,20 +44,16 @@ static bool refuse_extensions(struct registrar *r, const struct sip_message *m,
     char room[1024];
     struct buf fields = buf_make(room, sizeof room);
 
-    put_unsupported(&fields, m, SIP_H_REQUIRE);
-    put_unsupported(&fields, m, SIP_H_PROXY_REQUIRE);
+    if (!put_unsupported(&fields, m, SIP_H_REQUIRE) ||
+        !put_unsupported(&fields, m, SIP_H_PROXY_REQUIRE)) {
+        refuse(r, m, from, 400, "Bad Require");
+        return true;
+    }
     if (fields.n == 0 && !fields.overflow)
         return false;
     runtime_count(r->rt, COUNTER_REGISTER_REFUSED);
     server_reject(r->rt, m, from, 420, NULL, fields.overflow ? SPAN_NONE : buf_done(&fields));
     return true;
-}
-
-static void refuse(struct registrar *r, const struct sip_message *m, const struct flow *from,
-                   int status, const char *reason)
-{
-    runtime_count(r->rt, COUNTER_REGISTER_REFUSED);
-    server_reject(r->rt, m, from, status, reason, SPAN_NONE);
 }
 
 /* The Request-URI names the registrar: one of our domains, or an address, as
@@ -168,10 +173,51 @@ static void refresh(struct registrar *r, struct aor *a, const struct register_re
         b->proved_ms = r->rt->now_ms;
 }
 
+/* A removed binding is remembered for a while; a phone that removes one after the
+ * other shall not fill the record. */
+static void bury(struct registrar *r, struct aor **a, const struct change *change)
+{
+    const struct binding *oldest = NULL;
+    unsigned tombstones = 0;
+
+    location_bury(r->with.location, *a, change->binding_id, change->cseq,
+                  r->rt->now_ms + TOMBSTONE_MS);
+    runtime_count(r->rt, COUNTER_BINDING_REMOVED);
+    for (const struct binding *b = aor_first(*a); b; b = aor_next(*a, b)) {
+        if (!(b->flags & BINDING_TOMBSTONE))
+            continue;
+        tombstones++;
+        if (!oldest || b->expires_ms < oldest->expires_ms)
+            oldest = b;
+    }
+    if (tombstones > TOMBSTONES_MAX)
+        location_unbind(r->with.location, a, oldest->id);
+}
+
+static bool add(struct registrar *r, struct aor **a, const struct binding_spec *spec)
+{
+    if (!location_bind(r->with.location, a, spec))
+        return false;
+    runtime_count(r->rt, COUNTER_BINDING_ADDED);
+    return true;
+}
+
+static bool replace(struct registrar *r, struct aor **a, uint32_t id,
+                    const struct binding_spec *spec)
+{
+    const struct binding *old = location_binding(*a, id);
+    bool revives = old && (old->flags & BINDING_TOMBSTONE);
+
+    if (!location_rebind(r->with.location, a, id, spec))
+        return false;
+    if (revives)
+        runtime_count(r->rt, COUNTER_BINDING_ADDED);
+    return true;
+}
+
 static bool apply_one(struct registrar *r, struct aor **a, const struct register_request *rq,
                       const struct change *change, bool proved)
 {
-    struct location *l = r->with.location;
     struct binding_spec spec;
 
     switch (change->kind) {
@@ -179,16 +225,14 @@ static bool apply_one(struct registrar *r, struct aor **a, const struct register
         refresh(r, *a, rq, change, proved);
         return true;
     case CHANGE_REMOVE:
-        runtime_count(r->rt, COUNTER_BINDING_REMOVED);
-        location_bury(l, *a, change->binding_id, change->cseq, r->rt->now_ms + TOMBSTONE_MS);
+        bury(r, a, change);
         return true;
     case CHANGE_ADD:
         spec = spec_of(r, rq, change);
-        runtime_count(r->rt, COUNTER_BINDING_ADDED);
-        return location_bind(l, a, &spec) != NULL;
+        return add(r, a, &spec);
     case CHANGE_REPLACE:
         spec = spec_of(r, rq, change);
-        return location_rebind(l, a, change->binding_id, &spec) != NULL;
+        return replace(r, a, change->binding_id, &spec);
     }
     return false;
 }
@@ -198,42 +242,43 @@ bool driver_apply(struct registrar *r, const struct register_request *rq, enum p
 {
     bool proved = proof == PROOF_UPSTREAM || proof == PROOF_TRUSTED;
     bool must_last = false;
+    bool done = true;
     struct aor *a;
 
     if (location_ensure(r->with.location, rq->aor, rq->to_uri, &a) != LOCATION_OK)
         return false;
-    for (unsigned i = 0; i < outcome->changes; i++) {
+    for (unsigned i = 0; done && i < outcome->changes; i++) {
         const struct change *change = &outcome->change[i];
 
-        if (!apply_one(r, &a, rq, change, proved)) {
-            runtime_count(r->rt, COUNTER_OUT_OF_MEMORY);
-            return false;
-        }
+        done = apply_one(r, &a, rq, change, proved);
         must_last |= change->kind != CHANGE_REFRESH;
     }
+    if (!done)
+        runtime_count(r->rt, COUNTER_OUT_OF_MEMORY);
     /* A pure refresh writes nothing (design 7). */
     if (must_last)
         journal_change(r->with.journal, a);
-    return true;
+    return done;
 }
 
-/* An upstream that challenges nobody proves nothing (design 3.2). */
-static bool upstream_is_useless(struct registrar *r, const struct register_request *rq)
+bool driver_upstream_is_open(struct registrar *r, uint64_t hash)
 {
-    const struct upstream *u = upstreams_of(r->with.upstreams, rq->hash);
+    const struct upstream *u = upstreams_of(r->with.upstreams, hash);
 
     return r->with.config->auth == AUTH_UPSTREAM && !r->with.config->allow_open_upstream &&
            u->openness == UPSTREAM_OPEN;
 }
 
 static void forward(struct registrar *r, const struct sip_message *m, const struct flow *from,
-                    const struct register_request *rq, const struct outcome *outcome)
+                    const struct register_request *rq, enum proof proof,
+                    const struct outcome *outcome)
 {
-    if (!outcome->survives && upstream_is_useless(r, rq)) {
+    if (outcome->verdict == REG_FORWARD && !outcome->survives &&
+        driver_upstream_is_open(r, rq->hash)) {
         answer_unavailable(r, m, from, "Service Unavailable (main registrar is open)");
         return;
     }
-    errand_forward(r, m, from, rq, outcome);
+    errand_forward(r, m, from, rq, proof, outcome);
 }
 
 void registrar_receive(struct registrar *r, const struct sip_message *request,
@@ -251,7 +296,7 @@ void registrar_receive(struct registrar *r, const struct sip_message *request,
     /* While a REGISTER of this Call-ID is on its way, later ones wait for it. */
     if (outcome.verdict == REG_FORWARD ||
         (outcome.verdict != REG_REFUSED && errand_has_call(r, rq.hash, rq.call_id))) {
-        forward(r, request, from, &rq, &outcome);
+        forward(r, request, from, &rq, proof, &outcome);
         return;
     }
     if (outcome.verdict == REG_REFUSED) {
@@ -260,6 +305,7 @@ void registrar_receive(struct registrar *r, const struct sip_message *request,
     }
     if (outcome.verdict == REG_ABSORBED && !driver_apply(r, &rq, proof, &outcome)) {
         answer_unavailable(r, request, from, NULL);
+        lease_settle(r, rq.hash); /* what was applied is there */
         return;
     }
     runtime_count(r->rt, COUNTER_REGISTER_ABSORBED);

@@ -108,14 +108,16 @@ static void set_openness(struct upstream *u, enum upstream_openness openness)
     u->openness = openness;
 }
 
-void upstream_found_open(struct upstream *u)
-{
-    set_openness(u, UPSTREAM_OPEN);
-}
-
 static void again(struct upstream *u, uint64_t after_ms)
 {
     wheel_arm(&u->all->rt->wheel, &u->timer, TIMER_UPSTREAM, u->all->rt->now_ms + after_ms);
+}
+
+void upstream_found_open(struct upstream *u)
+{
+    if (u->openness != UPSTREAM_OPEN)
+        again(u, PROBE_AGAIN_MS);
+    set_openness(u, UPSTREAM_OPEN);
 }
 
 static struct upstream *probed(void *self, const struct client_tx *tx)
@@ -135,10 +137,9 @@ static void on_response(void *self, struct client_tx *tx, const struct sip_messa
         set_openness(u, UPSTREAM_OPEN);
     else if (response->status == 401 || response->status == 407)
         set_openness(u, UPSTREAM_CLOSED);
-    /* Anything else says nothing about what it would do for a real user. */
-    again(u, response->status < 300 || response->status == 401 || response->status == 407
-                 ? PROBE_EVERY_MS
-                 : PROBE_AGAIN_MS);
+    /* Anything else says nothing about what it would do for a real user. While it
+     * is open nobody new gets in: who mends it shall not wait for an hour. */
+    again(u, response->status == 401 || response->status == 407 ? PROBE_EVERY_MS : PROBE_AGAIN_MS);
 }
 
 static void on_timeout(void *self, struct client_tx *tx)

@@ -1,0 +1,88 @@
+/*
+ * registrar/outgoing: writes the REGISTER that goes to the main registrar.
+ *
+ * Called by errand.c on the core thread. Nothing of the phone goes up but its
+ * Request-URI, To and credentials; no Require, no instance. Design 3.4.
+ */
+#include "registrar/outgoing.h"
+
+#include "registrar/lease.h"
+#include "sip/build.h"
+#include "upstream/contact.h"
+
+static void put_call_id(struct buf *out, struct registrar *r, const struct aor *a)
+{
+    /* The same after every restart: a keyed hash of what the lease is for. */
+    uint64_t h = hash64_pair(&r->rt->hasher, SPAN("lease"), aor_text(a));
+
+    base32_put(out, &h, sizeof h);
+    base32_put(out, &a->hash, sizeof a->hash);
+}
+
+static void put_credentials(struct buf *out, const struct sip_message *phone)
+{
+    static const enum sip_header_id ids[] = {SIP_H_AUTHORIZATION, SIP_H_PROXY_AUTHORIZATION};
+
+    for (size_t i = 0; i < sizeof ids / sizeof ids[0]; i++)
+        for (const struct sip_header *h = sip_first(phone, ids[i]); h; h = sip_next(phone, h))
+            buf_span(out, h->line);
+}
+
+/* Own refreshes have no phone's Request-URI: it is the To's host then. */
+static void put_request_line(struct buf *out, const struct sip_message *phone, struct span to_uri)
+{
+    struct sip_fault fault;
+    struct sip_uri uri;
+
+    buf_lit(out, "REGISTER ");
+    if (phone) {
+        buf_span(out, phone->ruri);
+    } else {
+        buf_lit(out, "sip:");
+        if (sip_uri_parse(to_uri, &uri, &fault))
+            buf_span(out, uri.host);
+    }
+    buf_lit(out, " SIP/2.0\r\n");
+}
+
+/*
+ * Design 3.4: midreg's own client registration with the phone's Request-URI, To
+ * and credentials. Expires header and parameter both, and equal: main
+ * registrars differ in which they believe.
+ */
+void outgoing_build(struct buf *out, struct registrar *r, struct aor *a, const struct client_tx *tx,
+                    uint32_t expires_s, const struct sip_message *phone)
+{
+    const struct upstream *u = upstreams_of(r->with.upstreams, a->hash);
+    struct sip_nameaddr to;
+    struct sip_fault fault;
+    struct span to_uri = aor_to_uri(a);
+    uint64_t tag = hash64_pair(&r->rt->hasher, SPAN("from-tag"), aor_text(a));
+
+    if (phone && sip_nameaddr_parse(sip_value(phone, SIP_H_TO), &to, &fault))
+        to_uri = to.uri_text;
+    put_request_line(out, phone, to_uri);
+    buf_lit(out, "Via: ");
+    client_put_via(out, tx);
+    buf_lit(out, "\r\nMax-Forwards: 70\r\nFrom: <");
+    buf_span(out, to_uri);
+    buf_lit(out, ">;tag=");
+    base32_put(out, &tag, sizeof tag);
+    buf_lit(out, "\r\nTo: <");
+    buf_span(out, to_uri);
+    buf_lit(out, ">\r\nCall-ID: ");
+    put_call_id(out, r, a);
+    buf_lit(out, "\r\nCSeq: ");
+    buf_u64(out, lease_next_cseq(r, a));
+    buf_lit(out, " REGISTER\r\nContact: <");
+    contact_put_uri(out, u, aor_text(a), a->hash);
+    buf_lit(out, ">;expires=");
+    buf_u64(out, expires_s);
+    buf_lit(out, "\r\nExpires: ");
+    buf_u64(out, expires_s);
+    buf_lit(out, "\r\n");
+    if (phone)
+        put_credentials(out, phone);
+    buf_lit(out, "User-Agent: midreg\r\n");
+    sip_put_end(out, SPAN_NONE);
+}
