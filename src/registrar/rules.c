@@ -116,7 +116,9 @@ bool rules_lease_due(const struct lease *l, uint64_t now_ms)
 /*
  * What the phone gets: at most `phone-expires`, up to `expires-jitter` percent
  * less, so that phones that started together drift apart. Where, as far as we
- * know, only phones' REGISTERs can hold the lease, they must come often enough.
+ * know, only phones' REGISTERs can hold the lease, they must come often enough:
+ * it is due from its half on (rules_lease_due()), and the next REGISTER has to
+ * fall into the other half.
  */
 static uint32_t grant(const struct rules_input *in, uint32_t asked_s)
 {
@@ -130,7 +132,7 @@ static uint32_t grant(const struct rules_input *in, uint32_t asked_s)
     if (in->record) {
         const struct lease *l = &in->record->lease;
 
-        if (l->means != MEANS_ACL && l->granted_s && l->granted_s < granted)
+        if (l->means != MEANS_ACL && l->granted_s && l->granted_s / 2 < granted)
             granted = l->granted_s / 2;
     }
     return granted ? granted : 1;

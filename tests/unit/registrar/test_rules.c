@@ -634,7 +634,9 @@ static void test_half_of_a_short_grant(void **state)
     record->lease.means = MEANS_ACL;
     assert_int_equal(granted("3600", 0), 120);
     record->lease.means = MEANS_NONE;
-    record->lease.granted_s = 120;
+    record->lease.granted_s = 155; /* due after 77 s, gone after 155 */
+    assert_int_equal(granted("3600", 0), 77);
+    record->lease.granted_s = 240;
     assert_int_equal(granted("3600", 0), 120);
     record->lease.granted_s = 1;
     assert_int_equal(granted("3600", 0), 1);
