@@ -146,7 +146,8 @@ const char *stage_contact(struct stage *s, const char *aor)
 static void stage_deliver(struct stage *s, const char *peer, struct span datagram)
 {
     struct flow from = fake_flow(peer);
-    char *copy = malloc(datagram.n); /* the sanitizer sees who reads beyond, or later */
+    char *copy =
+        malloc(datagram.n ? datagram.n : 1); /* the sanitizer sees who reads beyond, or later */
     struct sip_message *m = calloc(1, sizeof *m);
     struct sip_fault fault = {0};
 

@@ -8,6 +8,7 @@
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -61,9 +62,9 @@ static void takes_identities_out(void **state)
 
     (void)state;
     for (size_t i = 0; i < sizeof lines / sizeof *lines; i++) {
-        char text[1024] = START;
+        char text[1024];
 
-        strcat(strcat(text, lines[i]), END);
+        snprintf(text, sizeof text, "%s%s%s", START, lines[i], END);
         strips(text, START END);
     }
 }
