@@ -1,0 +1,360 @@
+/*
+ * phone: its life: when it comes, leaves, dies and moves.
+ *
+ * Called by its alarm and by what arrives for it. Comes back no sooner than the
+ * network has forgotten its last datagrams, so that what is true is never in
+ * doubt.
+ */
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#define BOOT_SOONEST (8 * SECOND)
+
+static struct chance *dice(struct sim *s)
+{
+    return &s->phones.chance;
+}
+
+/* ---- addresses and contacts ---------------------------------------------------- */
+
+struct contact_truth *phone_contact(struct phone *p, uint32_t line)
+{
+    struct contact_truth *c = &p->contacts[line % PHONE_CONTACTS];
+
+    if (c->line != line)
+        *c = (struct contact_truth){.line = line, .local = p->local};
+    return c;
+}
+
+void phone_put_contact(struct buf *out, struct phone *p, uint32_t line)
+{
+    buf_lit(out, "sip:p");
+    buf_u64(out, p->index);
+    buf_char(out, '@');
+    address_put(out, &phone_contact(p, line)->local);
+    buf_lit(out, ";line=");
+    buf_u64(out, p->index);
+    buf_char(out, '-');
+    buf_u64(out, line);
+}
+
+bool phone_of_line(const struct sim *s, struct span line, uint32_t *phone, uint32_t *number)
+{
+    const char *dash = line.n ? memchr(line.p, '-', line.n) : NULL;
+
+    return dash && span_u32(span_between(line.p, dash), phone) && *phone < s->phones.count &&
+           span_u32(span_between(dash + 1, line.p + line.n), number);
+}
+
+static void note_flow(struct phone *p)
+{
+    for (unsigned i = 0; i < PHONE_FLOWS; i++)
+        if (address_equal(&p->flows[i], &p->public))
+            return;
+    p->flows[p->flow_count++ % PHONE_FLOWS] = p->public;
+}
+
+void phone_send(struct sim *s, struct phone *p, struct span bytes)
+{
+    char who[48];
+
+    snprintf(who, sizeof who, "  phone %u:%u > midreg", p->index, p->public.port);
+    trace_message(s, p->aor, who, bytes);
+    note_flow(p);
+    network_send(s, &p->public, &s->world.midreg, bytes);
+}
+
+static void new_port(struct phone *p)
+{
+    p->next_port = p->next_port < 60000 ? (uint16_t)(p->next_port + 1) : 10000;
+    p->public.port = p->next_port;
+    if (!p->habits.behind_nat)
+        p->local = p->public;
+}
+
+/* Another network: another address. */
+static void new_network(struct phone *p)
+{
+    p->public.ip[1] = p->public.ip[1] < 240 ? (uint8_t)(p->public.ip[1] + 1) : 16;
+    new_port(p);
+}
+
+static void new_line(struct phone *p)
+{
+    p->old_line = p->line++;
+    phone_contact(p, p->line); /* with the address of now */
+}
+
+/* ---- life ------------------------------------------------------------------------ */
+
+static void plan_life(struct sim *s, struct phone *p)
+{
+    p->life_us = s->now_us + 60 * SECOND + chance_around(dice(s), s->phones.life_mean_us);
+}
+
+void phone_turn_off(struct sim *s, struct phone *p)
+{
+    TRACE(s, p->aor, "phone %u is off", p->index);
+    p->mind = PHONE_OFF;
+    p->changed_us = s->now_us;
+    p->view.valid = false;
+    p->tx.busy = false;
+    p->act_us = NEVER;
+    phone_call_forget_all(p);
+    p->life_us = NEVER;
+    if (!sim_evening(s))
+        p->life_us = s->now_us + BOOT_SOONEST +
+                     (chance_percent(dice(s), 40) ? chance_below(dice(s), 20 * SECOND)
+                                                  : chance_around(dice(s), 20 * MINUTE));
+}
+
+static void boot(struct sim *s, struct phone *p)
+{
+    bool new_contact = chance_percent(dice(s), 30);
+
+    if (chance_percent(dice(s), 40)) {
+        new_port(p);
+        new_contact |= !p->habits.behind_nat;
+    }
+    if (new_contact)
+        new_line(p);
+    if (chance_percent(dice(s), 60)) {
+        p->call_id++;
+        p->cseq = chance_below(dice(s), 10000);
+    }
+    p->nonce[0] = '\0';
+    p->mind = PHONE_ON;
+    p->changed_us = s->now_us;
+    p->act_us = s->now_us;
+    TRACE(s, p->aor, "phone %u boots: line %u, call-id %u", p->index, p->line, p->call_id);
+    plan_life(s, p);
+}
+
+static void leave(struct sim *s, struct phone *p)
+{
+    TRACE(s, p->aor, "phone %u wants to leave", p->index);
+    p->mind = PHONE_LEAVING;
+    p->changed_us = s->now_us;
+    p->view.valid = false;
+    p->tries = 0;
+    p->life_us = NEVER;
+    p->act_us = s->now_us;
+    if (p->habits.impatient)
+        p->tx.busy = false;
+}
+
+/* The NAT gives it another port; it does not know. */
+static void rebind(struct sim *s, struct phone *p)
+{
+    new_port(p);
+    p->changed_us = s->now_us;
+    TRACE(s, p->aor, "phone %u: its NAT chose port %u", p->index, p->public.port);
+    plan_life(s, p);
+}
+
+static void move(struct sim *s, struct phone *p)
+{
+    enum register_kind kind = REGISTER_ADD;
+
+    new_network(p);
+    p->changed_us = s->now_us;
+    if (!p->habits.behind_nat || chance_percent(dice(s), 50)) {
+        new_line(p);
+        p->view.valid = false;
+        if (chance_percent(dice(s), 50))
+            kind = REGISTER_SWAP;
+    }
+    TRACE(s, p->aor, "phone %u moves: line %u", p->index, p->line);
+    phone_register(s, p, kind);
+    plan_life(s, p);
+}
+
+static void live(struct sim *s, struct phone *p)
+{
+    uint32_t what = chance_below(dice(s), 100);
+
+    if (p->mind == PHONE_OFF) {
+        if (sim_evening(s))
+            p->life_us = NEVER;
+        else
+            boot(s, p);
+        return;
+    }
+    if (sim_evening(s))
+        what = what < 70 ? 0 : 40;
+    if (what < 30)
+        leave(s, p);
+    else if (what < 65)
+        phone_turn_off(s, p);
+    else if (what < 85 && p->habits.behind_nat)
+        rebind(s, p);
+    else
+        move(s, p);
+}
+
+void phones_to_bed(struct sim *s)
+{
+    for (unsigned i = 0; i < s->phones.count; i++) {
+        struct phone *p = &s->phones.list[i];
+
+        p->life_us = s->now_us + chance_below(dice(s), 60 * SECOND);
+        phone_arm(s, p);
+    }
+}
+
+/* ---- events ----------------------------------------------------------------------- */
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+void phone_arm(struct sim *s, struct phone *p)
+{
+    uint64_t due_us = earlier(p->life_us, phone_call_due_us(p));
+
+    due_us = earlier(due_us, p->tx.busy ? p->tx.next_us : p->act_us);
+    alarm_set(&s->queue, &p->alarm, EVENT_PHONE, p->index, due_us);
+}
+
+static void act(struct sim *s, struct phone *p)
+{
+    if (p->mind == PHONE_ON)
+        phone_register(s, p, REGISTER_ADD);
+    else if (chance_percent(dice(s), 4))
+        phone_register(s, p, REGISTER_REMOVE_ALL);
+    else
+        phone_register(s, p, REGISTER_REMOVE);
+}
+
+void phone_event(struct sim *s, const struct event *e)
+{
+    struct phone *p = &s->phones.list[e->who];
+
+    if (!alarm_rings(&s->queue, &p->alarm, e))
+        return;
+    if (p->tx.busy && p->tx.next_us <= s->now_us)
+        phone_register_timer(s, p);
+    if (p->life_us <= s->now_us)
+        live(s, p);
+    if (!p->tx.busy && p->act_us <= s->now_us)
+        act(s, p);
+    phone_call_timers(s, p);
+    phone_arm(s, p);
+}
+
+static void receive(struct sim *s, struct phone *p, struct span bytes)
+{
+    struct sip_message *m = &s->message;
+    struct sip_fault fault = {0};
+    char who[48];
+
+    snprintf(who, sizeof who, "  midreg > phone %u", p->index);
+    trace_message(s, p->aor, who, bytes);
+    if (sip_parse(bytes, m, &fault) != SIP_PARSED) {
+        check_fail(s, 0, p->aor, "midreg sent phone %u what is not SIP: %s", p->index,
+                   fault.reason ? fault.reason : "noise");
+        return;
+    }
+    if (m->is_request)
+        phone_call_request(s, p, m);
+    else if (m->method == SIP_REGISTER)
+        phone_register_answer(s, p, m);
+    else
+        phone_call_answer(s, p, m);
+    phone_arm(s, p);
+}
+
+bool phones_receive(struct sim *s, const struct address *to, struct span bytes)
+{
+    unsigned index = (unsigned)to->ip[2] << 8 | to->ip[3];
+
+    if (to->family != ADDRESS_IP4 || to->ip[0] != 10 || to->ip[1] < 16 || to->ip[1] > 240 ||
+        index >= s->phones.count)
+        return false;
+    struct phone *p = &s->phones.list[index];
+    if (p->mind != PHONE_OFF && address_equal(&p->public, to))
+        receive(s, p, bytes);
+    else
+        trace_message(s, p->aor, "  midreg > phone that is not there", bytes);
+    return true;
+}
+
+bool phone_reachable(const struct sim *s, const struct phone *p)
+{
+    return p->mind == PHONE_ON && p->view.valid && p->view.line == p->line &&
+           p->view.until_us > s->now_us && address_equal(&p->view.flow, &p->public);
+}
+
+/* ---- making them -------------------------------------------------------------------- */
+
+static void make_habits(struct chance *c, struct phone_habits *h)
+{
+    static const uint32_t asks[] = {60, 120, 300, 3600, 3600, 3600};
+
+    *h = (struct phone_habits){
+        .behind_nat = chance_percent(c, 60),
+        .asks_rport = chance_percent(c, 70),
+        .preemptive = chance_percent(c, 60),
+        .expires_header = chance_percent(c, 50),
+        .instance = chance_percent(c, 30),
+        .impatient = chance_percent(c, 20),
+        .written = (uint8_t)chance_below(c, 2),
+        .q = chance_percent(c, 85) ? 1000 : (uint16_t)(chance_below(c, 10) * 100),
+        .asks_s = asks[chance_below(c, 6)],
+    };
+}
+
+static void make(struct sim *s, struct phone *p, uint32_t index)
+{
+    struct chance *c = dice(s);
+
+    p->index = index;
+    /* Everybody has one phone; the others are spread. */
+    p->aor = (int)(index < s->people.count ? index : chance_below(c, s->people.count));
+    make_habits(c, &p->habits);
+    p->alarm = ALARM_NONE;
+    p->public.family = ADDRESS_IP4;
+    p->public.ip[0] = 10;
+    p->public.ip[1] = 16;
+    p->public.ip[2] = (uint8_t)(index >> 8);
+    p->public.ip[3] = (uint8_t)index;
+    p->next_port = 10000;
+    p->public.port = p->habits.behind_nat ? p->next_port : 5060;
+    p->local = p->public;
+    if (p->habits.behind_nat) {
+        p->local.ip[0] = 192;
+        p->local.ip[1] = 168;
+        p->local.port = 5060;
+    }
+    p->line = 1;
+    p->call_id = 1;
+    p->act_us = NEVER;
+    p->tx.next_us = NEVER;
+    p->life_us = chance_below(c, chance_percent(c, 90) ? 60 * SECOND : 2000 * SECOND);
+    phone_arm(s, p);
+}
+
+bool phones_init(struct sim *s)
+{
+    struct phones *phones = &s->phones;
+
+    phones->chance = chance_of(s->options->seed, STREAM_PHONES);
+    phones->list = calloc(s->options->phones, sizeof *phones->list);
+    if (!phones->list)
+        return false;
+    phones->count = s->options->phones;
+    phones->life_mean_us = chance_between(&phones->chance, 30, 240) * MINUTE;
+    for (unsigned i = 0; i < phones->count; i++)
+        make(s, &phones->list[i], i);
+    return true;
+}
+
+void phones_fini(struct sim *s)
+{
+    for (unsigned i = 0; i < s->phones.count; i++)
+        phone_call_forget_all(&s->phones.list[i]);
+    free(s->phones.list);
+}

@@ -1,0 +1,288 @@
+/*
+ * world: fills the table of ports, and turns the core's loop.
+ *
+ * Called by sim.c. The ports never call back into the core: what it sends is put
+ * into the queue, also when it arrives at once.
+ */
+#include "sim.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+/* Virtual seconds since 1970 at the beginning: 2026-01-01. */
+#define WALL_START_S UINT64_C(1767225600)
+
+/* ---- ports ------------------------------------------------------------------ */
+
+static uint64_t port_now_us(void *world)
+{
+    const struct sim *s = world;
+
+    return s->world.clock_us + s->now_us;
+}
+
+static uint64_t port_wall_s(void *world)
+{
+    const struct sim *s = world;
+
+    return WALL_START_S + s->now_us / SECOND;
+}
+
+static void port_random(void *world, void *out, size_t n)
+{
+    struct sim *s = world;
+
+    for (size_t at = 0; at < n;) {
+        uint64_t value = chance_next(&s->world.core_chance);
+        size_t part = n - at < sizeof value ? n - at : sizeof value;
+
+        memcpy((char *)out + at, &value, part);
+        at += part;
+    }
+}
+
+static char *port_reserve(void *world, size_t *capacity)
+{
+    struct sim *s = world;
+
+    *capacity = DATAGRAM_MAX;
+    return s->world.room;
+}
+
+static void port_commit(void *world, const struct flow *to, size_t n)
+{
+    struct sim *s = world;
+    struct span datagram = span_make(s->world.room, n);
+
+    check_sent(s, &to->peer, datagram);
+    network_send(s, &s->world.midreg, &to->peer, datagram);
+    /* Who still reads it shall see it; what matters is at the beginning. */
+    memset(s->world.room, '#', n < 64 ? n : 64);
+}
+
+static void port_local_address(void *world, const struct flow *to, struct address *out)
+{
+    const struct sim *s = world;
+
+    (void)to;
+    *out = s->world.midreg;
+}
+
+/* This world has datagrams only: no listener of ours is a stream's. */
+static bool port_stream_open(void *world, const struct address *peer, enum transport transport,
+                             struct flow *out)
+{
+    (void)world, (void)peer, (void)transport, (void)out;
+    return false;
+}
+
+static void port_stream_close(void *world, const struct flow *flow)
+{
+    (void)world, (void)flow;
+}
+
+static bool port_flow_alive(void *world, const struct flow *flow)
+{
+    (void)world, (void)flow;
+    return false;
+}
+
+static void write_journal(struct sim *s)
+{
+    struct world *w = &s->world;
+
+    /* Most commits are quick; a few take as long as a disk that is busy. */
+    uint64_t most_us = chance_percent(&w->chance, 98) ? w->journal_us : w->journal_us * 20;
+
+    w->journal_writing = w->journal_submitted;
+    queue_push(&s->queue, s->now_us + chance_between(&w->chance, 50, most_us), EVENT_DURABLE, 0,
+               NULL);
+}
+
+static bool port_journal_submit(void *world, uint64_t sequence)
+{
+    struct sim *s = world;
+
+    s->world.journal_submitted = sequence;
+    if (s->world.journal_us == 0)
+        return true;
+    if (s->world.journal_writing == 0)
+        write_journal(s);
+    return false;
+}
+
+static void port_log(void *world, enum log_level level, struct span line)
+{
+    struct sim *s = world;
+
+    TRACE(s, NO_AOR, "midreg log %d: %.*s", (int)level, (int)line.n, line.p);
+}
+
+/* ---- life ------------------------------------------------------------------- */
+
+static struct config *configure(struct sim *s)
+{
+    char text[1024];
+    static const uint32_t rates[] = {100, 100, 100, 20, 8};
+
+    s->world.rate = rates[chance_below(&s->world.chance, 5)];
+    snprintf(text, sizeof text,
+             "listen = [ \"udp:10.0.0.1:5060\" ]\n"
+             "domains = [ \"" DOMAIN "\" ]\n"
+             "auth = \"%s\"\n"
+             "phone-expires = %u\n"
+             "upstream-expires = %u\n"
+             "upstream = { pbx = { address = \"10.0.0.5:5080\", rate = %u } }\n",
+             s->auth == AUTH_NONE ? "none" : "upstream", PHONE_EXPIRES_S, UPSTREAM_EXPIRES_S,
+             s->world.rate);
+    return config_parse(text, "simulation", stderr);
+}
+
+bool world_init(struct sim *s)
+{
+    struct world *w = &s->world;
+    static const uint32_t journals[] = {0, 0, 5000, 50000};
+    uint8_t secret[HASH_SECRET_SIZE];
+
+    w->chance = chance_of(s->options->seed, STREAM_WORLD);
+    w->core_chance = chance_of(s->options->seed, STREAM_CORE);
+    w->clock_us = chance_between(&w->chance, SECOND, 5000 * HOUR);
+    w->journal_us = journals[chance_below(&w->chance, 4)];
+    w->core_due_us = NEVER;
+    w->ports = (struct ports){
+        .world = s,
+        .now_us = port_now_us,
+        .wall_s = port_wall_s,
+        .random = port_random,
+        .datagram_reserve = port_reserve,
+        .datagram_commit = port_commit,
+        .local_address = port_local_address,
+        .stream_open = port_stream_open,
+        .stream_close = port_stream_close,
+        .flow_alive = port_flow_alive,
+        .journal_submit = port_journal_submit,
+        .log = port_log,
+    };
+    w->room = malloc(DATAGRAM_MAX);
+    w->config = configure(s);
+    port_random(s, secret, sizeof secret);
+    w->core = w->room && w->config ? core_new(w->config, &w->ports, secret) : NULL;
+    return w->core && address_parse(SPAN("10.0.0.1:5060"), 0, &w->midreg);
+}
+
+void world_fini(struct sim *s)
+{
+    struct world *w = &s->world;
+
+    core_free(w->core);
+    config_free(w->config);
+    free(w->room);
+}
+
+uint64_t world_core_ms(const struct sim *s)
+{
+    return (s->world.clock_us + s->now_us) / 1000;
+}
+
+/* ---- the loop ---------------------------------------------------------------- */
+
+static void end_turn(struct sim *s)
+{
+    uint64_t due_ms = core_end(s->world.core);
+    uint64_t due_us = due_ms == UINT64_MAX ? NEVER : due_ms * 1000 - s->world.clock_us;
+
+    /* The millisecond in which we are is over for the core. */
+    s->world.core_due_us = due_us == NEVER || due_us > s->now_us ? due_us : s->now_us + 1;
+}
+
+static void durable(struct sim *s)
+{
+    struct world *w = &s->world;
+    uint64_t written = w->journal_writing;
+
+    w->journal_writing = 0;
+    if (w->journal_submitted > written)
+        write_journal(s);
+    core_begin(w->core);
+    core_durable(w->core, written);
+    end_turn(s);
+}
+
+/* All datagrams for midreg that come at this very moment are read in one turn. */
+static void arrive_at_core(struct sim *s, struct datagram *d)
+{
+    core_begin(s->world.core);
+    for (;;) {
+        struct flow from = {.peer = d->from, .transport = TRANSPORT_UDP};
+
+        core_receive(s->world.core, &from, span_make(d->bytes, d->n));
+        free(d);
+        if (queue_next_us(&s->queue) != s->now_us || s->queue.heap[0].kind != EVENT_ARRIVAL)
+            break;
+        d = s->queue.heap[0].data;
+        if (!address_equal(&d->to, &s->world.midreg))
+            break;
+        queue_pop(&s->queue);
+    }
+    end_turn(s);
+}
+
+static void arrive(struct sim *s, struct datagram *d)
+{
+    if (address_equal(&d->to, &s->world.midreg)) {
+        arrive_at_core(s, d);
+        return;
+    }
+    network_deliver(s, d);
+    free(d);
+}
+
+static void happen(struct sim *s, const struct event *e)
+{
+    switch ((enum event_kind)e->kind) {
+    case EVENT_ARRIVAL:
+        arrive(s, e->data);
+        break;
+    case EVENT_DURABLE:
+        durable(s);
+        break;
+    case EVENT_PHONE:
+        phone_event(s, e);
+        break;
+    case EVENT_CALL:
+        pbx_call_event(s, e);
+        break;
+    case EVENT_DIAL:
+        pbx_dial(s);
+        break;
+    case EVENT_FAULT:
+        faults_event(s, e->who);
+        break;
+    case EVENT_STRANGER:
+        strangers_event(s);
+        break;
+    case EVENT_CHECK:
+        check_event(s);
+        break;
+    }
+}
+
+bool world_step(struct sim *s, uint64_t until_us)
+{
+    uint64_t event_us = queue_next_us(&s->queue);
+
+    if (s->world.core_due_us <= event_us) {
+        if (s->world.core_due_us > until_us)
+            return false;
+        s->now_us = s->world.core_due_us;
+        core_begin(s->world.core);
+        end_turn(s);
+        return true;
+    }
+    if (event_us > until_us)
+        return false;
+    struct event e = queue_pop(&s->queue);
+    s->now_us = e.at_us;
+    happen(s, &e);
+    return true;
+}

@@ -1,0 +1,40 @@
+/*
+ * world: virtual time, the core, and the table of ports that it lives on.
+ *
+ * The journal becomes durable at once or a random while later, as the seed says.
+ */
+#ifndef MIDREG_SIM_WORLD_H
+#define MIDREG_SIM_WORLD_H
+
+#include "chance.h"
+#include "core.h"
+
+struct sim;
+
+struct world {
+    struct ports ports;
+    struct config *config;
+    struct core *core;
+    struct address midreg; /* where it listens */
+    uint64_t clock_us;     /* the monotonic clock at the beginning */
+    uint64_t core_due_us;  /* when the core wants its next turn */
+    struct chance core_chance;
+    struct chance chance;
+    uint32_t journal_us; /* how long a commit takes at the most; 0: durable at once */
+    uint64_t journal_submitted;
+    uint64_t journal_writing; /* 0: no commit is on its way */
+    uint32_t rate;            /* REGISTERs a second to the pbx, as configured; 0: unlimited */
+    char *room;               /* of datagram_reserve() */
+};
+
+/* False: midreg refuses the configuration, or there is no memory. */
+bool world_init(struct sim *s);
+void world_fini(struct sim *s);
+
+/* Does the next thing. False: nothing happens any more before `until_us`. */
+bool world_step(struct sim *s, uint64_t until_us);
+
+/* The core's own time, in which its records count. */
+uint64_t world_core_ms(const struct sim *s);
+
+#endif
