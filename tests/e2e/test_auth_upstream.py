@@ -148,6 +148,14 @@ def test_row01_a_query_needs_proof(house):
     assert answer.status == 403 and answer.contacts == []
 
 
+def test_a_query_is_proved_by_flow_and_call_id_together(house):
+    start(house)
+    owner = al_phone(house).registered()
+    thief = house.phone("al")
+    assert thief.register_once(None, contacts=[], call_id=owner.call_id, cseq=owner.cseq + 1).status == 403
+    assert owner.register_once(None, contacts=[], call_id="another").status == 403
+
+
 def test_a_second_phone_is_proved_upstream_and_still_one_contact(house):
     start(house)
     one, two = al_phone(house).registered(), al_phone(house)

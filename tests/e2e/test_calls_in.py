@@ -2,7 +2,7 @@
 import pytest
 
 from toolkit.endpoint import is_request, is_response
-from toolkit.sip import Uri
+from toolkit.sip import Message, Uri
 
 ELSEWHERE = 'SIP;cause=200;text="Call completed elsewhere"'
 
@@ -319,6 +319,19 @@ def test_max_forwards_0_is_483(house):
     request = house.registrar.request_to("MESSAGE", house.registrar.stored_contact("al")).set("Max-Forwards", "0")
     assert house.registrar.exchange(request, house.midreg.address).status == 483
     assert al.received(is_request("MESSAGE")) == []
+
+
+def test_a_request_that_comes_back_unchanged_is_a_loop(house):
+    house.start()
+    al = house.registered("al")
+    call, (invite,) = ringing(house, al)
+    loop = Message(call.invite.start, call.invite.headers, call.invite.body)
+    loop.set("Via", house.registrar.via(), *invite.all("via"))
+    house.registrar.send(loop, house.midreg.address)
+    assert house.registrar.wait(is_response(loop, 200), "answer").status == 482
+    al.refuse(invite, 486)
+    assert call.final().status == 486
+    assert len(al.invites()) == 1
 
 
 def test_an_extension_that_proxies_must_know_is_420(house):

@@ -354,6 +354,17 @@ def test_a_late_copy_of_a_removal_removes_nothing_new(house):
     assert uris(other.register()) == sorted([al.uri, other.uri])
 
 
+def test_a_late_register_does_not_bring_back_a_phone_that_left(house):
+    house.start()
+    al, other = house.phone(), house.registered()
+    request = al.register_request()
+    assert al.exchange(request, al.server).status == 200
+    al.unregister()
+    late = request.set("Via", al.via())
+    assert al.exchange(late, al.server).status == 500
+    assert uris(other.register()) == [other.uri]
+
+
 # -- refusals --------------------------------------------------------------------------------
 def test_a_foreign_domain_is_404(house):
     house.start()
