@@ -18,17 +18,17 @@ demo:
 # Prints "N passed, N failed" at the end.
 test:
 	@tools/install-deps test
-	@exec tools/test
+	@exec tools/with-proc tools/test
 
 # What must be green before an issue is called resolved: much longer.
 verify:
 	@tools/install-deps verify
-	@exec tools/verify
+	@exec tools/with-proc tools/verify
 
 # FUZZ_SECONDS for each target.
 fuzz:
 	@tools/install-deps verify
-	@exec tools/fuzz $(or $(FUZZ_SECONDS),60)
+	@exec tools/with-proc tools/fuzz $(or $(FUZZ_SECONDS),60)
 
 check:
 	@tools/check-rooms
