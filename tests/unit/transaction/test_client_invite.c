@@ -4,6 +4,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include <stdio.h>
+#include <stdlib.h>
+
 static struct client_tx *invite_with(struct talk *k, const char *lines)
 {
     struct client_tx *tx = client_begin(&k->t, SIP_INVITE, &k->peer, 0, &talk_client_user, k, 42);

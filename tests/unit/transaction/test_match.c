@@ -2,6 +2,8 @@
 #include "talk.h"
 
 #include <stdio.h>
+
+#include <stdio.h>
 #include <stdlib.h>
 
 #define NEW "SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKone"
