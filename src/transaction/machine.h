@@ -13,7 +13,7 @@
 /* RFC 3261 17: over these nothing is sent again, and D, I, J, K are zero. */
 static inline bool flow_reliable(const struct flow *f)
 {
-    return f->transport != TRANSPORT_UDP;
+    return transport_is_stream(f->transport);
 }
 
 /* Register the timers. */

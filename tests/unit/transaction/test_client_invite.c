@@ -172,6 +172,53 @@ static void test_reliable_times_out(void **state)
     assert_int_equal(k->timeouts, 1);
 }
 
+/* RFC 3261 17.1.4: over a connection that is gone nothing will ever come. */
+static void test_connection_closes(void **state)
+{
+    struct talk *k = *state;
+    struct flow other;
+
+    k->peer.transport = TRANSPORT_TCP;
+    k->peer.connection = 7;
+    other = k->peer;
+    other.connection = 8;
+    invite(k);
+    assert_true(answer(k, 180));
+    client_flow_closed(&k->t, &other);
+    fake_advance(&k->fake, 1000);
+    assert_int_equal(k->timeouts, 0);
+    client_flow_closed(&k->t, &k->peer);
+    assert_int_equal(k->timeouts, 0); /* never within the call */
+    fake_advance(&k->fake, 1);
+    assert_int_equal(k->timeouts, 1);
+    assert_int_equal(k->ended, 1);
+}
+
+static void test_final_before_connection_closes(void **state)
+{
+    struct talk *k = *state;
+
+    k->peer.transport = TRANSPORT_TCP;
+    invite(k);
+    assert_true(answer(k, 200));
+    client_flow_closed(&k->t, &k->peer);
+    fake_advance(&k->fake, 31999); /* Accepted stays: timer M is its own */
+    assert_int_equal(k->ended, 0);
+    fake_advance(&k->fake, 1);
+    assert_int_equal(k->timeouts, 0);
+}
+
+static void test_dead_connection(void **state)
+{
+    struct talk *k = *state;
+
+    k->peer.transport = TRANSPORT_TCP;
+    k->fake.streams_dead = true;
+    invite(k);
+    fake_advance(&k->fake, 1);
+    assert_int_equal(k->timeouts, 1);
+}
+
 static void test_foreign_branches(void **state)
 {
     struct talk *k = *state;
@@ -405,6 +452,9 @@ int main(void)
         IN_TALK(test_every_2xx_passes),
         IN_TALK(test_reliable),
         IN_TALK(test_reliable_times_out),
+        IN_TALK(test_connection_closes),
+        IN_TALK(test_final_before_connection_closes),
+        IN_TALK(test_dead_connection),
         IN_TALK(test_foreign_branches),
         IN_TALK(test_method_is_part_of_the_match),
         IN_TALK(test_cancel_waits_for_provisional),

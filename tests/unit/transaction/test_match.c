@@ -45,6 +45,26 @@ static void test_cookie(void **state)
     assert_true(hits(k, "ACK", NEW, TO));
 }
 
+/* Phones that use one branch for all their requests: Call-ID and the CSeq number
+ * tell them apart. */
+static void test_one_branch_for_all(void **state)
+{
+    struct talk *k = *state;
+    struct server_tx *tx = begin(k, NEW, TO);
+    char *at;
+
+    talk_request(k, "INVITE", NEW, TO, "");
+    at = strstr(k->text, "CSeq: 1 ");
+    at[6] = '2';
+    assert_false(server_receive(&k->t, &k->m, &k->peer));
+    at[6] = '1';
+    assert_true(server_receive(&k->t, &k->m, &k->peer));
+    at = strstr(k->text, "Call-ID: call");
+    at[9] = 'b';
+    assert_false(server_receive(&k->t, &k->m, &k->peer));
+    server_reply(tx, 486, NULL, SPAN_NONE);
+}
+
 /* A phone behind NAT whose port has changed meanwhile. */
 static void test_source_does_not_matter(void **state)
 {
@@ -101,7 +121,6 @@ static void test_2543_no_branch(void **state)
     server_reply(tx, 486, NULL, SPAN_NONE);
 }
 
-/* Old and new rules have keys apart. */
 static void test_bad_via(void **state)
 {
     struct talk *k = *state;
@@ -119,8 +138,13 @@ static void test_bad_via(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN_TALK(test_cookie),   IN_TALK(test_source_does_not_matter), IN_TALK(test_2543),
-        IN_TALK(test_2543_ack), IN_TALK(test_2543_no_branch),         IN_TALK(test_bad_via),
+        IN_TALK(test_cookie),
+        IN_TALK(test_one_branch_for_all),
+        IN_TALK(test_source_does_not_matter),
+        IN_TALK(test_2543),
+        IN_TALK(test_2543_ack),
+        IN_TALK(test_2543_no_branch),
+        IN_TALK(test_bad_via),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
