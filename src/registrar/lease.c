@@ -24,9 +24,12 @@ static struct location *location_of(struct registrar *r)
     return r->with.location;
 }
 
+/* A machine that does not know the time counts from its start. */
 static uint32_t clock_cseq(struct registrar *r)
 {
-    return (uint32_t)(r->rt->ports->wall_s(r->rt->ports->world) - CSEQ_EPOCH_S);
+    uint64_t wall_s = r->rt->ports->wall_s(r->rt->ports->world);
+
+    return (uint32_t)(wall_s > CSEQ_EPOCH_S ? wall_s - CSEQ_EPOCH_S : r->rt->now_ms / 1000);
 }
 
 uint32_t lease_next_cseq(struct registrar *r, struct aor *a)
@@ -281,6 +284,18 @@ static bool is_spent(struct registrar *r, const struct aor *a)
            a->lease.cseq < clock_cseq(r) && journal_is_durable(r->with.journal, a->sequence);
 }
 
+/* When to look whether an empty record is spent: once the main registrar holds
+ * nothing and the clock has passed its CSeq (or the store has caught up). */
+static uint64_t spent_at_ms(struct registrar *r, const struct aor *a)
+{
+    const struct lease *l = &a->lease;
+    uint32_t clock = clock_cseq(r);
+
+    if (lease_possible(l, r->rt->now_ms))
+        return l->may_ms;
+    return r->rt->now_ms + (l->cseq > clock ? (l->cseq - clock) * UINT64_C(1000) : 1000);
+}
+
 static void arm(struct registrar *r, struct aor *a, uint64_t action_ms)
 {
     uint64_t due_ms = action_ms;
@@ -288,8 +303,7 @@ static void arm(struct registrar *r, struct aor *a, uint64_t action_ms)
     for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
         due_ms = earlier(due_ms, b->expires_ms);
     if (a->bindings == 0 && a->lease.busy == 0)
-        due_ms = earlier(due_ms, lease_possible(&a->lease, r->rt->now_ms) ? a->lease.may_ms
-                                                                          : r->rt->now_ms + 1000);
+        due_ms = earlier(due_ms, spent_at_ms(r, a));
     if (due_ms == UINT64_MAX)
         return;
     /* A later deadline needs no work: the timer looks again when it fires. */

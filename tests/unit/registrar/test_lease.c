@@ -414,6 +414,43 @@ static void test_cseq_rises_over_the_records_end(void **state)
     assert_all_gone(&pbx);
 }
 
+/* A machine that does not know the time: CSeq stays below 2^31 (RFC 3261 8.1.1.5). */
+static void test_cseq_without_a_clock(void **state)
+{
+    struct pbx pbx = {0};
+    uint32_t first, second;
+
+    (void)state;
+    world.fake.wall_s = 12;
+    phone(HOME, "h1", 1, CONTACT_HOME);
+    first = cseq_of(upstream_accepts());
+    assert_true(first < 0x80000000);
+    phone(HOME, "h1", 2, GONE_HOME);
+    second = cseq_of(upstream_accepts());
+    assert_true(second > first);
+    assert_all_gone(&pbx);
+}
+
+/* A clock that is set back: the number goes on rising, and the record stays until
+ * the clock has passed it, without looking each second. */
+static void test_cseq_when_the_clock_is_set_back(void **state)
+{
+    struct pbx pbx = {0};
+    uint32_t first;
+
+    (void)state;
+    phone(HOME, "h1", 1, CONTACT_HOME);
+    first = cseq_of(upstream_accepts());
+    world.fake.wall_s -= 3600;
+    phone(HOME, "h1", 2, GONE_HOME);
+    assert_true(cseq_of(upstream_accepts()) > first);
+    run(&pbx, 40000);
+    assert_non_null(anna());
+    assert_true(anna()->timer.due_ms > world.fake.rt.now_ms + 3500000);
+    run(&pbx, 3600000);
+    assert_all_gone(&pbx);
+}
+
 /* ---- 423, 482 ----------------------------------------------------------------------------- */
 
 static void test_423_asks_for_more(void **state)
@@ -858,6 +895,8 @@ int main(void)
         IN(none, test_expiry_deregisters_at_once),
         IN(none, test_one_of_two_expires),
         IN(none, test_cseq_rises_over_the_records_end),
+        IN(none, test_cseq_without_a_clock),
+        IN(none, test_cseq_when_the_clock_is_set_back),
         IN(none, test_423_asks_for_more),
         IN(none, test_423_without_sense),
         IN(none, test_482_takes_a_new_cseq),

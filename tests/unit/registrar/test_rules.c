@@ -505,6 +505,17 @@ static void test_flow_that_was_not_proved(void **state)
     assert_int_equal(out.verdict, REG_FORWARD);
 }
 
+/* Nor does an older number prove anything. */
+static void test_lower_cseq_proves_nothing(void **state)
+{
+    (void)state;
+    have_home();
+    ask(HOME, CALL, 5, HOME_CONTACT);
+    assert_int_equal(rules_proof(record, &rq, fake.rt.now_ms, &config), PROOF_FLOW);
+    ask(HOME, CALL, 4, HOME_CONTACT);
+    assert_int_equal(rules_proof(record, &rq, fake.rt.now_ms, &config), PROOF_ABSENT);
+}
+
 /* ---- max-contacts --------------------------------------------------------------------- */
 
 static void have_many(unsigned n)
@@ -774,6 +785,7 @@ int main(void)
         TEST(test_tombstone_revives),
         TEST(test_expired_binding_is_none),
         TEST(test_flow_that_was_not_proved),
+        TEST(test_lower_cseq_proves_nothing),
         TEST(test_max_contacts),
         TEST(test_many_tombstones),
         TEST(test_star_of_very_many),
