@@ -110,11 +110,24 @@ static void receive_bad(struct core *c, const struct flow *from, const struct si
         server_reject(&c->rt, m, from, fault->status, fault->reason, SPAN_NONE);
 }
 
+/* RFC 3261 20.14: a byte stream needs Content-Length. A WebSocket does not: its
+ * frames carry whole messages (RFC 7118 5). */
+static bool lacks_length(const struct core *c, const struct flow *from)
+{
+    return (from->transport == TRANSPORT_TCP || from->transport == TRANSPORT_TLS) &&
+           !sip_has(&c->message, SIP_H_CONTENT_LENGTH);
+}
+
 void core_receive(struct core *c, const struct flow *from, struct span message)
 {
     struct sip_fault fault = {0};
+    enum sip_parsed parsed = sip_parse(message, &c->message, &fault);
 
-    switch (sip_parse(message, &c->message, &fault)) {
+    if (parsed == SIP_PARSED && lacks_length(c, from)) {
+        fault = (struct sip_fault){400, "Missing Content-Length", 0};
+        parsed = SIP_BAD;
+    }
+    switch (parsed) {
     case SIP_NOT_SIP:
         return;
     case SIP_BAD:
