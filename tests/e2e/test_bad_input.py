@@ -81,7 +81,7 @@ def test_another_sip_version_is_505(house, caller):
 
 
 def test_an_unknown_scheme_is_416(house, caller):
-    text = REGISTER.replace("REGISTER sip:example.com", "OPTIONS nobodyKnowsThis:total").replace("1 REGISTER", "1 OPTIONS")
+    text = changed("REGISTER", "OPTIONS nobodyKnowsThis:total SIP/2.0").replace("1 REGISTER", "1 OPTIONS")
     assert answer_of(house, caller, text).status in (403, 416)
 
 

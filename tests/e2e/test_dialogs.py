@@ -62,6 +62,25 @@ def test_a_dialog_lives_on_when_the_phone_has_deregistered(house):
     phone, call, dialog = talking(house)
     phone.unregister()
     house.registrar.wait_removed("al")
+    assert ask(call.dialogs[0], phone, "INFO")[1].status == 200
+    assert ask(dialog, house.registrar, "BYE")[1].status == 200
+
+
+def test_a_phone_that_moved_is_found_within_its_dialog(house):
+    """WiFi to LTE: the same binding on another flow."""
+    house.start()
+    phone, call, dialog = talking(house)
+    moved = house.phone("al")
+    moved.call_id, moved.cseq, moved.uri = phone.call_id, phone.cseq, phone.uri
+    assert moved.register().status == 200
+    assert ask(call.dialogs[0], moved, "BYE")[1].status == 200
+    assert phone.received(is_request("BYE")) == []
+
+
+def test_a_dialog_outlives_a_restart_towards_the_main_registrar(house):
+    house.start()
+    _, _, dialog = talking(house)
+    house.restart()
     assert ask(dialog, house.registrar, "BYE")[1].status == 200
 
 

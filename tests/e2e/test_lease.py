@@ -3,6 +3,8 @@ import time
 
 import pytest
 
+from toolkit.endpoint import poll
+
 
 LEASE = 4  # seconds
 ASKED = 600
@@ -90,10 +92,8 @@ def test_without_own_means_a_phones_refresh_is_forwarded_when_the_lease_is_due(h
     start_with_digest(house)
     al = house.phone("al", "secret").registered()
     first = house.registrar.wait_register("al", lambda r: r.status == 200)
-    end = time.monotonic() + LEASE
-    while len([r for r in house.registrar.of("al") if r.status == 200]) < 2:
-        assert time.monotonic() < end, "the lease is not held"
-        al.registered()
+    poll(lambda: al.registered() and len([r for r in house.registrar.of("al") if r.status == 200]) > 1,
+         "a refresh of the phone is forwarded", LEASE)
     second = house.registrar.wait_register("al", lambda r: r.status == 200, count=2)
     assert LEASE * 0.4 < second.time - first.time < LEASE
     assert (second.contact, second.request.call_id) == (first.contact, first.request.call_id)
@@ -175,9 +175,7 @@ def test_row14_an_identity_ends_when_its_own_refreshes_are_refused_twice(house):
     def gone():
         sent = house.registrar.stored_contact("al")
         return house.registrar.ping("al", contact=sent).status == 480
-    end = time.monotonic() + 3
-    while not gone():
-        assert time.monotonic() < end, "the refused identity is still there"
+    poll(gone, "the refused identity is gone", 3)
     assert al.register().status == 403, "the phone learns it from its next REGISTER"
 
 
@@ -198,11 +196,12 @@ def test_a_known_phones_proved_refresh_is_answered_here_when_the_main_registrar_
     al = house.phone("al", "secret").registered()
     house.registrar.state = "silent"
     before = len(house.registrar.of("al"))
-    end = time.monotonic() + LEASE + 1
-    while len(house.registrar.of("al")) == before:  # until the lease is due and one goes up
-        assert time.monotonic() < end
+
+    def forwarded():
         answer = al.register()
         assert answer.status == 200 and answer.contact(al.uri)
+        return len(house.registrar.of("al")) > before
+    poll(forwarded, "the lease is due and a refresh goes up", LEASE + 1)
 
 
 def test_a_lost_answer_leaves_the_lease_to_be_tried_again(house):

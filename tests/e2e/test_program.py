@@ -67,7 +67,8 @@ BAD = {
     "wrong type of a flag": ("allow-open-upstream = 1\n", r"FILE:4: allow-open-upstream must be true or false"),
     "out of range": ("max-contacts = 0\n", r"FILE:4: max-contacts = 0 is out of range.*from 1 to"),
     "no duration": ('phone-expires = "2 fortnights"\n', r'FILE:4: phone-expires = "2 fortnights" is no duration'),
-    "fraction of a second": ('phone-expires = "1500ms"\nmin-expires = 1\n', r"FILE:4: phone-expires must be whole seconds"),
+    "fraction of a second": (
+        'phone-expires = "1500ms"\nmin-expires = 1\n', r"FILE:4: phone-expires must be whole seconds"),
     "unknown choice": ('auth = "maybe"\n', r"FILE:4: auth .*upstream"),
     "not built yet": ('auth = "local"\n', r"FILE:4: .*auth"),
     "contradiction": ("min-expires = 300\n", r"FILE:4: min-expires .*longer than phone-expires"),

@@ -1,6 +1,5 @@
 """The usual set: midreg between phones and a scripted main registrar, all on loopback."""
 from toolkit.config import config_text, usual
-from toolkit.endpoint import PATIENCE
 from toolkit.main_registrar import MainRegistrar
 from toolkit.midreg import Midreg, free_port
 from toolkit.phone import Phone
@@ -46,7 +45,7 @@ class House:
         phone = self.phone(user, "secret")
         self.registrar.passwords[user] = "secret"
         phone.registered()
-        self.registrar.wait_register(user, timeout=PATIENCE)
+        self.registrar.wait_register(user)
 
     def close(self):
         try:

@@ -11,7 +11,7 @@ from toolkit import digest
 from toolkit.bindings import Bindings, canonical
 from toolkit.dialog import OutgoingCall
 from toolkit.endpoint import PATIENCE, Endpoint
-from toolkit.sip import Address, SDP, Uri, respond, token
+from toolkit.sip import SDP, Uri, respond, token
 
 
 class Register:
