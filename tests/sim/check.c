@@ -36,6 +36,39 @@ void check_fail(struct sim *s, int invariant, int aor, const char *format, ...)
     va_end(args);
 }
 
+static const struct aor *record(const struct sim *s, int aor)
+{
+    return location_find(core_location(s->world.core), s->people.list[aor].hash);
+}
+
+static void print_binding(const struct sim *s, const struct binding *b)
+{
+    char room[64];
+    struct buf flow = buf_make(room, sizeof room);
+    struct span uri = binding_uri(b);
+
+    address_put(&flow, &b->flow.peer);
+    printf("    midreg has %.*s by %.*s for %lld ms, q %u, CSeq %u%s\n", (int)uri.n, uri.p,
+           (int)flow.n, room, (long long)(b->expires_ms - world_core_ms(s)), b->q, b->cseq,
+           b->flags & BINDING_TOMBSTONE ? ", buried" : "");
+}
+
+void check_print_record(const struct sim *s, int aor)
+{
+    const struct aor *a = aor == NO_AOR ? NULL : record(s, aor);
+
+    if (aor == NO_AOR)
+        return;
+    for (const struct binding *b = a ? aor_first(a) : NULL; b; b = aor_next(a, b))
+        print_binding(s, b);
+    if (a)
+        printf("    its lease: %lld ms of %u s, means %u, busy %u\n",
+               (long long)(a->lease.until_ms - world_core_ms(s)), a->lease.granted_s,
+               a->lease.means, a->lease.busy);
+    printf("    the main registrar %s it registered\n",
+           pbx_believes(s, aor) ? "believes" : "does not believe");
+}
+
 bool check_init(struct sim *s)
 {
     s->check.seen = calloc(s->people.count, sizeof *s->check.seen);
@@ -46,11 +79,6 @@ bool check_init(struct sim *s)
 void check_fini(struct sim *s)
 {
     free(s->check.seen);
-}
-
-static const struct aor *record(const struct sim *s, int aor)
-{
-    return location_find(core_location(s->world.core), s->people.list[aor].hash);
 }
 
 unsigned check_live(const struct sim *s, int aor)
@@ -199,9 +227,7 @@ static void check_phone(struct sim *s, const struct phone *p)
 {
     const struct person *person = &s->people.list[p->aor];
 
-    if (p->mind == PHONE_ON && p->view.valid && p->view.until_us > s->now_us &&
-        person->all_removed_us < p->view.since_us && person->refused_us <= p->view.since_us &&
-        !is_bound(s, p)) {
+    if (phone_registered(s, p) && !is_bound(s, p)) {
         check_fail(s, 9, p->aor, "phone %u got its 200, but is not bound", p->index);
         return;
     }
@@ -247,9 +273,15 @@ static void check_agreement(struct sim *s, int aor)
                        "told");
         seen->left_us = 0;
     }
-    if (live == believed || s->now_us < seen->since_us + STABLE || !must_agree(s, aor))
+    if (live == believed || seen->since_us == s->now_us)
+        seen->differ_us = live == believed ? 0 : s->now_us;
+    else if (seen->differ_us == 0)
+        seen->differ_us = s->now_us;
+    if (!must_agree(s, aor))
         return;
-    s->check.convergences++;
+    s->check.agreements++;
+    if (seen->differ_us == 0 || s->now_us < seen->differ_us + STABLE)
+        return;
     if (live)
         check_fail(s, 2, aor, "it has a binding, but the main registrar does not know");
     else if (s->auth == AUTH_NONE) /* without means midreg may let the lease lapse */

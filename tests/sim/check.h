@@ -39,7 +39,8 @@ struct check_sent {
 struct check_seen {
     bool live;
     uint64_t since_us;
-    uint64_t left_us; /* its last phone left with a 200; 0: nothing to look at */
+    uint64_t differ_us; /* since when the main registrar believes otherwise; 0: it agrees */
+    uint64_t left_us;   /* its last phone left with a 200; 0: nothing to look at */
 };
 
 struct check {
@@ -49,7 +50,7 @@ struct check {
     unsigned rounds;
     struct check_sent sent[CHECK_SENT_MAX][CHECK_SENT_WAYS];
     uint64_t paced_us;       /* when the bucket has its next place */
-    uint64_t convergences;   /* how often invariant 2 was really looked at */
+    uint64_t agreements;     /* how often invariant 2 was really looked at */
     uint64_t calls_expected; /* calls of which it was known whom they must reach */
 };
 
@@ -60,6 +61,9 @@ void check_fini(struct sim *s);
 /* An invariant is violated. The first is kept and ends the day. */
 void check_fail(struct sim *s, int invariant, int aor, const char *format, ...)
     __attribute__((format(printf, 4, 5)));
+
+/* What midreg and the main registrar hold for an AOR, for the report. */
+void check_print_record(const struct sim *s, int aor);
 
 /* ---- registrations ---- */
 

@@ -42,6 +42,7 @@ static void print_failure(const struct sim *s, const char *more)
         printf(", AOR %d %s", f->aor, s->people.list[f->aor].written[0]);
     printf(": %s\n  the last about it:\n", f->text);
     trace_print_history(s);
+    check_print_record(s, f->aor);
     printf("  replay: midreg-sim --seed %llu%s --verbose", (unsigned long long)s->options->seed,
            more);
     if (f->aor != NO_AOR)
@@ -74,12 +75,14 @@ static void print_stats(const struct sim *s)
 
     core_put_status(&out, s->world.core);
     printf("seed %llu auth=%s mode=%d rate=%u journal_us=%u datagrams=%llu calls=%u expected=%llu "
+           "agreements=%llu "
            "pbx_registers=%llu hash=%016llx\n  %.*s\n",
            (unsigned long long)s->options->seed, s->auth == AUTH_NONE ? "none" : "upstream",
            (int)s->pbx.mode, s->world.rate, s->world.journal_us,
            (unsigned long long)s->trace.datagrams, s->pbx.call_last,
-           (unsigned long long)s->check.calls_expected, (unsigned long long)s->pbx.registers,
-           (unsigned long long)s->trace.hash, (int)out.n, out.p);
+           (unsigned long long)s->check.calls_expected, (unsigned long long)s->check.agreements,
+           (unsigned long long)s->pbx.registers, (unsigned long long)s->trace.hash, (int)out.n,
+           out.p);
 }
 
 /* Lives the day of one seed; *hash: over all that was sent. */

@@ -282,10 +282,18 @@ bool phones_receive(struct sim *s, const struct address *to, struct span bytes)
     return true;
 }
 
+bool phone_registered(const struct sim *s, const struct phone *p)
+{
+    const struct person *person = &s->people.list[p->aor];
+
+    return p->mind == PHONE_ON && p->view.valid && p->view.until_us > s->now_us &&
+           person->all_removed_us < p->view.since_us && person->refused_us <= p->view.since_us;
+}
+
 bool phone_reachable(const struct sim *s, const struct phone *p)
 {
-    return p->mind == PHONE_ON && p->view.valid && p->view.line == p->line &&
-           p->view.until_us > s->now_us && address_equal(&p->view.flow, &p->public);
+    return phone_registered(s, p) && p->view.line == p->line &&
+           address_equal(&p->view.flow, &p->public);
 }
 
 /* ---- making them -------------------------------------------------------------------- */

@@ -70,7 +70,8 @@ struct register_tx {
     char text[PHONE_TEXT_MAX];
 };
 
-/* What the phone was told last: it is registered until then. */
+/* What the phone was told last. An answer that is sent again says what was granted
+ * when it was sent first, so the time counts from the request. */
 struct phone_view {
     bool valid;
     uint32_t line;
@@ -155,7 +156,9 @@ bool phones_receive(struct sim *s, const struct address *to, struct span bytes);
 /* The evening has come: all leave or die within a minute. */
 void phones_to_bed(struct sim *s);
 
-/* Would a call reach it, by all that it was told? */
+/* Must it be bound, by all that it was told and by what others did to its AOR? */
+bool phone_registered(const struct sim *s, const struct phone *p);
+/* Must a call reach it? */
 bool phone_reachable(const struct sim *s, const struct phone *p);
 
 /* Which phone and contact a contact's "line" parameter names. False: no phone's. */

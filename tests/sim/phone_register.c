@@ -232,7 +232,8 @@ static void added(struct sim *s, struct phone *p, const struct sip_message *m)
     int64_t seconds = granted_s(p, m);
 
     if (seconds < 0 || seconds > tx->asked_s) {
-        if (s->people.list[p->aor].all_removed_us < tx->sent_us)
+        if (s->people.list[p->aor].all_removed_us < tx->sent_us &&
+            s->people.list[p->aor].refused_us < tx->sent_us)
             check_fail(s, 9, p->aor,
                        "phone %u asked for %u s and its 200 grants %lld (-1: does "
                        "not list its contact)",
@@ -244,7 +245,7 @@ static void added(struct sim *s, struct phone *p, const struct sip_message *m)
         .valid = true,
         .line = p->line,
         .since_us = tx->sent_us,
-        .until_us = s->now_us + (uint64_t)seconds * SECOND,
+        .until_us = tx->sent_us + (uint64_t)seconds * SECOND,
         .flow = tx->flow,
     };
     if (tx->kind == REGISTER_SWAP)

@@ -54,7 +54,8 @@ static void live_until(struct sim *s, uint64_t until_us)
 {
     while (!s->check.failed && world_step(s, until_us))
         continue;
-    s->now_us = until_us;
+    if (!s->check.failed)
+        s->now_us = until_us;
 }
 
 bool sim_run(struct sim *s)
