@@ -184,6 +184,7 @@ static void test_grant_as_it_is_written(void **state)
         {"X: y\r\n", 60}, /* it says nothing: asked again soon */
         {"Contact: <sip:anna@10.0.0.77>;expires=5\r\n", 60},
         {"Contact: <sip:bert@127.0.0.1:5060;mr=aaaaaaaaaaaaa>;expires=5\r\n", 60},
+        {"Contact: <sip:anna@127.0.0.1:5060;mr=aaaaaaaaaaaaa>;expires=5\r\n", 60},
     };
 
     for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {

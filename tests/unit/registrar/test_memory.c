@@ -188,12 +188,36 @@ static void test_no_memory_is_said(void **state)
     world_close();
 }
 
+/* What was applied before it failed is in the record, and leaves it in time. */
+static void test_half_of_a_request(void **state)
+{
+    struct pbx pbx = {0};
+
+    (void)state;
+    begin(AUTH_NONE);
+    phone(HOME, "h1", 1, CONTACT_HOME);
+    run(&pbx, 20);
+    assert_answer(HOME, 200);
+    fail_on = false;
+    fail_at = 2;
+    allocations = 0;
+    phone(DESK, "d1", 1, "Contact: <sip:a@10.0.0.2>;expires=60, <sip:b@10.0.0.2>;expires=60\r\n");
+    fail_at = 0;
+    assert_answer(DESK, 503);
+    run(&pbx, 60000);
+    assert_int_equal(counted(COUNTER_BINDING_EXPIRED), counted(COUNTER_BINDING_ADDED) - 1);
+    assert_int_equal(world.location.bindings, 1);
+    assert_all_gone(&pbx);
+    world_close();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_each_fails_once),
         cmocka_unit_test(test_all_fail),
         cmocka_unit_test(test_no_memory_is_said),
+        cmocka_unit_test(test_half_of_a_request),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
