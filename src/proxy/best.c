@@ -49,7 +49,9 @@ bool best_prefers(int status, int than)
     return than == 0 || best_rank(status) < best_rank(than);
 }
 
-int best_sent(int status)
+int best_sent(int status, bool to_aor)
 {
+    if (status == 430 && to_aor)
+        return 480;
     return status == 503 ? 500 : status;
 }

@@ -13,9 +13,13 @@
  * yet)? False where both are as good: the first that came stays. */
 bool best_prefers(int status, int than);
 
-/* What is sent when this was the best: 500 for 503, which would say that we
- * ourselves take no more requests; else the status itself. */
-int best_sent(int status);
+/*
+ * What is sent when this was the best: 500 for 503, which would say that we
+ * ourselves take no more requests; 480 for 430 where the request was for an AOR
+ * (`to_aor`), whose phones' flows are our business alone (RFC 5626 7); else the
+ * status itself.
+ */
+int best_sent(int status, bool to_aor);
 
 /* Must an answer with this status carry the challenges of all others? (16.7 step 7) */
 bool best_is_challenge(int status);

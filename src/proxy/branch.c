@@ -6,6 +6,7 @@
  */
 #include "proxy/branch.h"
 
+#include "proxy/reach.h"
 #include "sip/build.h"
 
 /* Our Via value: an IPv6 address, a port, a branch. */
@@ -66,16 +67,15 @@ static bool build(struct branch *b, const struct server_tx *server, const struct
     return !via.overflow && !fields.overflow && !out->overflow;
 }
 
-/* Where the binding is at this moment; false: it has left. */
+/* Where the binding is at this moment; false: it has left, or cannot be reached. */
 static bool find_binding(struct branch *b, struct span *ruri)
 {
     const struct proxy *p = b->fork->proxy;
     const struct aor *a = location_find(p->location, b->fork->order.token.aor_hash);
     const struct binding *binding = a ? location_binding(a, b->binding_id) : NULL;
 
-    if (!binding || !binding_live(binding, p->rt->now_ms))
+    if (!binding || !reach_binding(p, binding, &b->flow))
         return false;
-    b->flow = binding->flow;
     *ruri = binding_uri(binding);
     return true;
 }

@@ -37,7 +37,7 @@ struct branch {
 
 enum branch_started {
     BRANCH_SENT,
-    BRANCH_NO_TARGET, /* the binding has left meanwhile */
+    BRANCH_NO_TARGET, /* the binding has left meanwhile, or its connection has closed */
     BRANCH_TOO_BIG,   /* what would be sent fits in no datagram */
     BRANCH_NO_MEMORY,
 };

@@ -7,6 +7,7 @@
  */
 #include "proxy/dispatch.h"
 #include "proxy/fork.h"
+#include "proxy/reach.h"
 #include "proxy/relay.h"
 
 /*
@@ -16,19 +17,24 @@
  * Without a binding (a caller that never registered) the flow is all there is,
  * and an address outlives a restart, a connection does not.
  */
-static bool find_phone(const struct proxy *p, const struct flow_token *token, struct flow *out)
+static bool find_phone(const struct proxy *p, const struct sip_uri *contact,
+                       struct flow_token *token)
 {
-    const struct aor *a = location_find(p->location, token->aor_hash);
+    const struct aor *a = token->binding_id ? location_find(p->location, token->aor_hash) : NULL;
+    const struct binding *known = a ? location_binding(a, token->binding_id) : NULL;
     const struct binding *b =
-        a && token->binding_id ? location_binding(a, token->binding_id) : NULL;
+        a ? reach_again(p, a, token->binding_id, contact, &token->flow) : NULL;
 
-    *out = token->flow;
-    if (b && binding_live(b, p->rt->now_ms))
-        *out = b->flow;
-    else if (token->boot_id != p->rt->boot_id &&
-             (token->binding_id || transport_is_stream(out->transport)))
+    if (b) {
+        token->binding_id = b->id;
+        return true;
+    }
+    if (known && binding_live(known, p->rt->now_ms))
+        return false; /* it has lost its connection and has not come back yet */
+    if (token->boot_id != p->rt->boot_id &&
+        (token->binding_id || transport_is_stream(token->flow.transport)))
         return false;
-    return out->listener < p->config->listen_count && flow_alive(p->rt->ports, out);
+    return token->flow.listener < p->config->listen_count && flow_alive(p->rt->ports, &token->flow);
 }
 
 /* The next hop, and the token as it is from here on. */
@@ -40,7 +46,7 @@ static bool find_next_hop(const struct proxy *p, const struct arrival *a, struct
     order->to_phones = a->sender != NULL;
     if (order->to_phones) {
         token->upstream = (uint8_t)(a->sender - p->upstreams->list);
-        if (!find_phone(p, token, &token->flow))
+        if (!find_phone(p, &a->request.ruri, token))
             return false;
         *to = token->flow;
     } else {

@@ -166,18 +166,19 @@ static struct span fork_with_challenges(struct fork *f)
 static void fork_answer_best(struct fork *f)
 {
     struct server_tx *server = server_get(f->proxy->transactions, f->server);
-    int status = f->best.status;
+    int best = f->best.status;
+    int sent = best_sent(best, f->order.call);
 
-    if (status == 0)
-        status = f->no_memory ? 503 : 480;
     if (!server)
         return;
-    if (f->best.text.n == 0 || best_sent(status) != status)
-        server_reply(server, f->best.status ? best_sent(status) : status, NULL, SPAN_NONE);
-    else if (best_is_challenge(status))
-        server_respond(server, status, fork_with_challenges(f));
+    if (best == 0) /* no branch was ever sent */
+        server_reply(server, f->no_memory ? 503 : 480, NULL, SPAN_NONE);
+    else if (f->best.text.n == 0 || sent != best)
+        server_reply(server, sent, NULL, SPAN_NONE);
+    else if (best_is_challenge(best))
+        server_respond(server, best, fork_with_challenges(f));
     else
-        server_respond(server, status, f->best.text);
+        server_respond(server, best, f->best.text);
 }
 
 /* ---- branches --------------------------------------------------------------- */
@@ -359,8 +360,19 @@ static void fork_response(void *self, struct client_tx *tx, const struct sip_mes
         fork_on_failure(f, b, response->status, response);
 }
 
-/* A branch times out, or ends. Without a final answer that counts as 408 (16.8,
- * 17.1.1.2), or as the 487 that a caller who cancelled waits for. */
+/* What a branch without a final answer counts as: 408 (16.8, 17.1.1.2), or the
+ * 487 that a caller who cancelled waits for; where its connection has closed, 430
+ * of a phone (RFC 5626 5.3) and 503 of an upstream (16.9). */
+static int silence_status(const struct fork *f, const struct client_tx *tx)
+{
+    if (f->caller_gone)
+        return 487;
+    if (flow_alive(f->proxy->rt->ports, &tx->flow))
+        return 408;
+    return f->order.to_phones ? 430 : 503;
+}
+
+/* A branch times out, or ends. */
 static void fork_no_answer(void *self, struct client_tx *tx)
 {
     struct proxy *p = self;
@@ -371,7 +383,7 @@ static void fork_no_answer(void *self, struct client_tx *tx)
         return;
     branch_note_cancel(b, tx);
     if (b->state == BRANCH_RUNNING) {
-        fork_on_failure(f, b, f->caller_gone ? 487 : 408, NULL);
+        fork_on_failure(f, b, silence_status(f, tx), NULL);
         return;
     }
     b->state = BRANCH_GONE;

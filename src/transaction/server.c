@@ -16,16 +16,42 @@
 
 #include <stdlib.h>
 
+#define SIP_PORT 5060 /* where sent-by names none: RFC 3261 18.2.2 */
+
 static bool is_invite(const struct server_tx *tx)
 {
     return tx->request->method == SIP_INVITE;
 }
 
+/*
+ * The connection that the request came over has closed: RFC 3261 18.2.2 wants
+ * one opened to where the request came from, at the port of sent-by. Tried once;
+ * behind NAT it fails, and the answer is lost like any datagram.
+ */
+static void server_reopen(struct server_tx *tx)
+{
+    const struct ports *ports = tx->t->rt->ports;
+    struct address peer = tx->source.peer;
+    struct sip_via via;
+    struct sip_fault fault;
+    struct flow opened;
+
+    tx->reopened = true;
+    if (!sip_via_top(tx->request, &via, &fault))
+        return;
+    peer.port = via.port ? (uint16_t)via.port : SIP_PORT;
+    if (ports->stream_open(ports->world, &peer, tx->source.transport, &opened))
+        tx->reply_to = opened;
+}
+
 /* Nothing to send: the answer outgrew a datagram, or could not be kept. */
 static void server_send(struct server_tx *tx, struct span answer)
 {
-    if (answer.n)
-        ports_send(tx->t->rt->ports, &tx->reply_to, answer);
+    if (answer.n == 0)
+        return;
+    if (!tx->reopened && !flow_alive(tx->t->rt->ports, &tx->reply_to))
+        server_reopen(tx);
+    ports_send(tx->t->rt->ports, &tx->reply_to, answer);
 }
 
 static void server_send_again(struct server_tx *tx)

@@ -49,6 +49,7 @@ struct server_tx {
     uint32_t interval_ms; /* G */
     int status;           /* of the last answer; 0: none yet */
     bool cancelled;       /* the user was told */
+    bool reopened;        /* `reply_to` is a connection of our own, the request's has gone */
     char *answer;         /* the last answer, for retransmissions */
     size_t answer_n;
     char to_tag[16];

@@ -74,11 +74,30 @@ static void fake_local_address(void *world, const struct flow *to, struct addres
     address_parse(SPAN("127.0.0.1:5060"), 0, out);
 }
 
+static bool fake_stream_open(void *world, const struct address *peer, enum transport transport,
+                             struct flow *out)
+{
+    struct fake *f = world;
+
+    if (f->streams_refused)
+        return false;
+    *out = (struct flow){
+        .peer = *peer, .transport = transport, .connection = FAKE_STREAM + ++f->opened};
+    return true;
+}
+
+static void fake_stream_close(void *world, const struct flow *flow)
+{
+    fake_kill(world, flow->connection);
+}
+
 static bool fake_flow_alive(void *world, const struct flow *flow)
 {
     struct fake *f = world;
 
-    (void)flow;
+    for (unsigned i = 0; i < f->dead_count; i++)
+        if (f->dead[i] == flow->connection)
+            return false;
     return !f->streams_dead;
 }
 
@@ -117,6 +136,8 @@ void fake_init(struct fake *f)
         .datagram_reserve = fake_reserve,
         .datagram_commit = fake_commit,
         .local_address = fake_local_address,
+        .stream_open = fake_stream_open,
+        .stream_close = fake_stream_close,
         .flow_alive = fake_flow_alive,
         .journal_submit = fake_journal_submit,
         .log = fake_log,
@@ -203,6 +224,12 @@ const char *fake_field(const char *message, const char *name)
         }
     }
     return NULL;
+}
+
+void fake_kill(struct fake *f, uint32_t connection)
+{
+    assert_true(f->dead_count < FAKE_DEAD_MAX);
+    f->dead[f->dead_count++] = connection;
 }
 
 struct flow fake_flow(const char *peer)

@@ -10,6 +10,10 @@
 
 #include "base/runtime.h"
 
+/* The connections that the code under test opens have numbers above it. */
+#define FAKE_STREAM   1000
+#define FAKE_DEAD_MAX 16
+
 struct fake_datagram {
     struct flow to;
     uint64_t at_ms;
@@ -30,9 +34,13 @@ struct fake {
     char **logs;
     size_t log_count;
 
-    bool journal_held;          /* true: journal_submit() says "later" */
-    uint64_t journal_submitted; /* the last number submitted */
-    bool streams_dead;          /* true: no stream is alive */
+    bool journal_held;            /* true: journal_submit() says "later" */
+    uint64_t journal_submitted;   /* the last number submitted */
+    bool streams_dead;            /* true: no stream is alive */
+    bool streams_refused;         /* true: stream_open() says no */
+    uint32_t opened;              /* streams opened: connections FAKE_STREAM + 1, + 2, ... */
+    uint32_t dead[FAKE_DEAD_MAX]; /* connections that are gone, see fake_kill() */
+    unsigned dead_count;
 
     char *room; /* of datagram_reserve() */
 };
@@ -59,6 +67,9 @@ bool fake_logged(const struct fake *f, const char *text);
 /* The copy of a header field's value in a message's text: the first field of
  * this exact name. NULL: none. Valid until the next call. */
 const char *fake_field(const char *message, const char *name);
+
+/* This connection is gone. The code under test is not told. */
+void fake_kill(struct fake *f, uint32_t connection);
 
 /* A UDP flow of listener 0 with this peer ("10.0.0.1:5060"). */
 struct flow fake_flow(const char *peer);

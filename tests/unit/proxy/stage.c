@@ -76,6 +76,48 @@ int stage_fini(void **state)
     return 0;
 }
 
+/* ---- connections ----------------------------------------------------------- */
+
+void stage_connect(struct stage *s, const char *peer, uint32_t connection)
+{
+    struct flow flow = fake_flow(peer);
+
+    flow.transport = TRANSPORT_TCP;
+    flow.connection = connection;
+    for (unsigned i = 0; i < s->stream_count; i++)
+        if (address_equal(&s->streams[i].peer, &flow.peer)) {
+            s->streams[i] = flow;
+            return;
+        }
+    assert_true(s->stream_count < MAX_STREAMS);
+    s->streams[s->stream_count++] = flow;
+}
+
+/* How this peer is reached, and where its messages come from. */
+static struct flow stage_flow(const struct stage *s, const char *peer)
+{
+    struct flow flow = fake_flow(peer);
+
+    for (unsigned i = 0; i < s->stream_count; i++)
+        if (address_equal(&s->streams[i].peer, &flow.peer))
+            return s->streams[i];
+    return flow;
+}
+
+void stage_close_flow(struct stage *s, const struct flow *flow)
+{
+    fake_kill(&s->fake, flow->connection);
+    client_flow_closed(&s->transactions, flow);
+    fake_advance(&s->fake, 1);
+}
+
+void stage_close(struct stage *s, const char *peer)
+{
+    struct flow flow = stage_flow(s, peer);
+
+    stage_close_flow(s, &flow);
+}
+
 /* ---- phones ---------------------------------------------------------------- */
 
 static struct aor *stage_aor(struct stage *s, const char *aor)
@@ -94,8 +136,9 @@ static struct binding_spec stage_spec(struct stage *s, const char *peer, unsigne
         .uri = span_of(room),
         .params = SPAN(""),
         .call_id = SPAN("registration"),
-        .flow = fake_flow(peer),
+        .flow = stage_flow(s, peer),
         .expires_ms = s->fake.rt.now_ms + 3600000,
+        .proved_ms = s->fake.rt.now_ms,
         .granted_s = 3600,
         .cseq = 1,
         .q = (uint16_t)q,
@@ -130,6 +173,14 @@ void stage_move(struct stage *s, const char *aor, uint32_t id, const char *peer)
     assert_non_null(location_rebind(&s->location, &a, id, &spec));
 }
 
+struct binding *stage_binding(struct stage *s, const char *aor, uint32_t id)
+{
+    struct binding *b = location_binding(stage_aor(s, aor), id);
+
+    assert_non_null(b);
+    return b;
+}
+
 const char *stage_contact(struct stage *s, const char *aor)
 {
     static char room[256];
@@ -143,9 +194,8 @@ const char *stage_contact(struct stage *s, const char *aor)
 
 /* ---- messages in ----------------------------------------------------------- */
 
-static void stage_deliver(struct stage *s, const char *peer, struct span datagram)
+static void stage_deliver(struct stage *s, const struct flow *from, struct span datagram)
 {
-    struct flow from = fake_flow(peer);
     char *copy =
         malloc(datagram.n ? datagram.n : 1); /* the sanitizer sees who reads beyond, or later */
     struct sip_message *m = calloc(1, sizeof *m);
@@ -157,15 +207,16 @@ static void stage_deliver(struct stage *s, const char *peer, struct span datagra
     if (sip_parse(span_make(copy, datagram.n), m, &fault) != SIP_PARSED)
         fail_msg("not a message (%s):\n%.*s", fault.reason, (int)datagram.n, datagram.p);
     if (!m->is_request)
-        client_receive(&s->transactions, m, &from);
-    else if (!server_receive(&s->transactions, m, &from))
-        proxy_receive(s->proxy, m, &from);
+        client_receive(&s->transactions, m, from);
+    else if (!server_receive(&s->transactions, m, from))
+        proxy_receive(s->proxy, m, from);
     free(m);
     free(copy);
 }
 
 void stage_receive(struct stage *s, const char *peer, const char *text)
 {
+    struct flow from = stage_flow(s, peer);
     char *room = malloc(2 * strlen(text) + 1);
     size_t n = 0;
 
@@ -175,7 +226,7 @@ void stage_receive(struct stage *s, const char *peer, const char *text)
             room[n++] = '\r';
         room[n++] = *text;
     }
-    stage_deliver(s, peer, span_make(room, n));
+    stage_deliver(s, &from, span_make(room, n));
     free(room);
 }
 
@@ -194,6 +245,7 @@ void stage_receive_format(struct stage *s, const char *peer, const char *format,
 void stage_request(struct stage *s, const char *peer, const char *method, const char *ruri,
                    const char *fields)
 {
+    struct flow flow = stage_flow(s, peer);
     bool pbx = strcmp(peer, PBX) == 0;
     bool own_to = strstr(fields, "To:") != NULL;
     bool own_from = strstr(fields, "From:") != NULL;
@@ -202,11 +254,12 @@ void stage_request(struct stage *s, const char *peer, const char *method, const 
 
     stage_receive_format(s, peer,
                          "%s %s SIP/2.0\n"
-                         "Via: SIP/2.0/UDP %s;branch=z9hG4bK-test-%u;rport\n"
+                         "Via: SIP/2.0/%s %s;branch=z9hG4bK-test-%u;rport\n"
                          "%s%s%s%s%s"
                          "CSeq: 7 %s\n"
                          "Content-Length: 4\n\nbody",
-                         method, ruri, peer, ++s->serial, own_hops ? "" : "Max-Forwards: 70\n",
+                         method, ruri, transport_via_name(flow.transport), peer, ++s->serial,
+                         own_hops ? "" : "Max-Forwards: 70\n",
                          own_from ? ""
                          : pbx    ? "From: <sip:pbx@example.com>;tag=from\n"
                                   : "From: \"Al\" <" AL ">;tag=from\n",
@@ -267,14 +320,10 @@ void stage_answer(struct stage *s, const struct fake_datagram *request, int stat
     static char room[8192];
     struct buf out = buf_make(room, sizeof room);
     struct sip_message *m = calloc(1, sizeof *m);
-    char peer_room[64];
-    struct buf peer = buf_make(peer_room, sizeof peer_room - 1);
     struct sip_fault fault;
     char tag[32];
 
     assert_non_null(m);
-    address_put(&peer, &request->to.peer);
-    peer_room[peer.n] = 0;
     snprintf(tag, sizeof tag, "tag-%u", request->to.peer.ip[3]);
     assert_int_equal(sip_parse(span_make(request->text, request->n), m, &fault), SIP_PARSED);
     sip_reply_begin(&out, m, status, NULL, status == 100 ? SPAN_NONE : span_of(tag), NULL);
@@ -287,7 +336,7 @@ void stage_answer(struct stage *s, const struct fake_datagram *request, int stat
     }
     sip_put_end(&out, SPAN("answer"));
     assert_false(out.overflow);
-    stage_deliver(s, peer_room, buf_done(&out));
+    stage_deliver(s, &request->to, buf_done(&out));
     free(m);
 }
 
@@ -308,4 +357,21 @@ const char *stage_field(const struct fake_datagram *d, const char *name)
 bool stage_has(const struct fake_datagram *d, const char *name)
 {
     return fake_field(d->text, name) != NULL;
+}
+
+const char *stage_routes(const struct fake_datagram *d)
+{
+    static char room[4096];
+    size_t n = 0;
+
+    room[0] = 0;
+    for (const char *at = d->text; (at = strstr(at, "\r\nRecord-Route: ")); at++) {
+        const char *value = at + sizeof "\r\nRecord-Route: " - 1;
+
+        n += (size_t)snprintf(room + n, sizeof room - n, "%s%.*s",
+                              n ? ", " : "Route: ", (int)strcspn(value, "\r"), value);
+    }
+    assert_true(n > 0);
+    snprintf(room + n, sizeof room - n, "\n");
+    return room;
 }

@@ -23,6 +23,8 @@
 #define AL_3  "10.1.0.3:5060"
 #define MAX_D 512
 
+#define MAX_STREAMS 16
+
 struct stage {
     struct fake fake;
     struct config config;
@@ -30,6 +32,8 @@ struct stage {
     struct transactions transactions;
     struct upstreams upstreams;
     struct proxy *proxy;
+    struct flow streams[MAX_STREAMS]; /* who talks over a connection */
+    unsigned stream_count;
     bool taken[MAX_D];
     struct fake_datagram kept[MAX_D]; /* what was taken: stays in place */
     unsigned serial;
@@ -42,10 +46,20 @@ int stage_fini(void **state);
 /* The proxy ends in the middle of everything, and another begins. */
 void stage_restart_proxy(struct stage *s);
 
+/* This peer talks over a TCP connection of this number from now on: what comes
+ * from it, and bindings that are made for it. */
+void stage_connect(struct stage *s, const char *peer, uint32_t connection);
+/* The peer's connection closes, and midreg is told. */
+void stage_close(struct stage *s, const char *peer);
+/* Any connection closes, and midreg is told. */
+void stage_close_flow(struct stage *s, const struct flow *flow);
+
 /* A live binding of the AOR at this address; the binding's id. */
 uint32_t stage_phone(struct stage *s, const char *aor, const char *peer, unsigned q);
 /* Takes it away. */
 void stage_leave(struct stage *s, const char *aor, uint32_t id);
+/* The binding with this id. */
+struct binding *stage_binding(struct stage *s, const char *aor, uint32_t id);
 /* It has moved to another address. */
 void stage_move(struct stage *s, const char *aor, uint32_t id, const char *peer);
 /* Our contact at the main registrar for this AOR; valid until the next call. */
@@ -65,8 +79,8 @@ void stage_cancel(struct stage *s, const char *peer, const char *ruri, const cha
 /* The INVITE of the PBX to the contact of AL. */
 void stage_call(struct stage *s);
 
-/* The first message to `peer`, by whatever transport, not yet taken that starts with `start`; the
- * test fails if there is none. */
+/* The first message to `peer`, by whatever transport, not yet taken that starts
+ * with `start`; the test fails if there is none. */
 const struct fake_datagram *stage_take(struct stage *s, const char *peer, const char *start);
 /* There is no such datagram. */
 void stage_none(struct stage *s, const char *peer, const char *start);
@@ -79,6 +93,9 @@ uint64_t stage_count(const struct stage *s, enum counter which);
 /* The datagram's field; fails the test if there is none. */
 const char *stage_field(const struct fake_datagram *d, const char *name);
 bool stage_has(const struct fake_datagram *d, const char *name);
+
+/* Its Record-Route values as one Route field, top first; valid until the next call. */
+const char *stage_routes(const struct fake_datagram *d);
 
 #define IN_STAGE(test) cmocka_unit_test_setup_teardown(test, stage_init, stage_fini)
 

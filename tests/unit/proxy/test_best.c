@@ -44,10 +44,19 @@ static void the_first_of_equals_stays(void **state)
 static void a_503_is_sent_as_500(void **state)
 {
     (void)state;
-    assert_int_equal(best_sent(503), 500);
-    assert_int_equal(best_sent(486), 486);
+    assert_int_equal(best_sent(503, true), 500);
+    assert_int_equal(best_sent(503, false), 500);
+    assert_int_equal(best_sent(486, true), 486);
     assert_true(best_is_challenge(401) && best_is_challenge(407));
     assert_false(best_is_challenge(403));
+}
+
+/* RFC 5626 7: to a caller of the AOR it says nothing; within a dialog it does. */
+static void a_430_to_a_caller_is_sent_as_480(void **state)
+{
+    (void)state;
+    assert_int_equal(best_sent(430, true), 480);
+    assert_int_equal(best_sent(430, false), 430);
 }
 
 int main(void)
@@ -56,6 +65,7 @@ int main(void)
         cmocka_unit_test(the_better_of_two),
         cmocka_unit_test(the_first_of_equals_stays),
         cmocka_unit_test(a_503_is_sent_as_500),
+        cmocka_unit_test(a_430_to_a_caller_is_sent_as_480),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -21,24 +21,6 @@
 
 static uint32_t al_1; /* the binding */
 
-/* The Record-Route values of a datagram as one Route field, top first. */
-static const char *routes_of(const struct fake_datagram *d)
-{
-    static char room[4096];
-    size_t n = 0;
-
-    room[0] = 0;
-    for (const char *at = d->text; (at = strstr(at, "\r\nRecord-Route: ")); at++) {
-        const char *value = at + sizeof "\r\nRecord-Route: " - 1;
-
-        n += (size_t)snprintf(room + n, sizeof room - n, "%s%.*s",
-                              n ? ", " : "Route: ", (int)strcspn(value, "\r"), value);
-    }
-    assert_true(n > 0);
-    snprintf(room + n, sizeof room - n, "\n");
-    return room;
-}
-
 /* A call of the PBX that AL_1 has answered; To-tag and Route for what follows. */
 static char *dialog(struct stage *s)
 {
@@ -51,7 +33,7 @@ static char *dialog(struct stage *s)
     stage_answer(s, invite, 200, "Contact: <" PHONE_URI ">\n");
     stage_take(s, PBX, "SIP/2.0 100");
     stage_take(s, PBX, "SIP/2.0 200");
-    assert_true(asprintf(&fields, "%s%s", TO_TAG, routes_of(invite)) > 0);
+    assert_true(asprintf(&fields, "%s%s", TO_TAG, stage_routes(invite)) > 0);
     return fields;
 }
 
@@ -273,13 +255,13 @@ static void the_dialog_of_an_unregistered_caller(void **state)
     stage_request(s, AL_1, "INVITE", "sip:bo@example.com", "");
     up = stage_take(s, PBX, "INVITE");
     stage_answer(s, up, 200, "");
-    assert_true(asprintf(&fields, "%s%s", TO_TAG, routes_of(up)) > 0);
+    assert_true(asprintf(&fields, "%s%s", TO_TAG, stage_routes(up)) > 0);
     arrives(s, PBX, "INFO", fields, AL_1);
     s->fake.rt.boot_id++;
     arrives(s, PBX, "INFO", fields, AL_1);
     up = arrives(s, NEW_PLACE, "INVITE", fields, PBX); /* it has moved */
     free(fields);
-    assert_true(asprintf(&fields, "%s%s", TO_TAG, routes_of(up)) > 0);
+    assert_true(asprintf(&fields, "%s%s", TO_TAG, stage_routes(up)) > 0);
     arrives(s, PBX, "BYE", fields, NEW_PLACE);
     free(fields);
 }
@@ -413,7 +395,7 @@ static void a_dialog_over_a_connection(void **state)
     stage_answer(s, invite, 200, "");
     stage_take(s, PBX, "SIP/2.0 100");
     stage_take(s, PBX, "SIP/2.0 200");
-    assert_true(asprintf(&fields, "%s%s", TO_TAG, routes_of(invite)) > 0);
+    assert_true(asprintf(&fields, "%s%s", TO_TAG, stage_routes(invite)) > 0);
     assert_non_null(strstr(fields, "@127.0.0.1:5060;transport=tcp;lr>, <sip:"));
     stage_leave(s, AL, al_1);
     stage_request(s, PBX, "INFO", PHONE_URI, fields);
