@@ -8,7 +8,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 from toolkit.endpoint import Endpoint  # noqa: E402
 from toolkit.house import House  # noqa: E402
-from toolkit.midreg import BINARY  # noqa: E402
+from toolkit.midreg import BINARY, LEAKS_SEEN  # noqa: E402
 
 
 def pytest_addoption(parser):
@@ -24,6 +24,10 @@ def pytest_collection_modifyitems(config, items):
         slow = [item for item in items if item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if item not in slow]
+
+
+def pytest_report_header(config):
+    return [] if LEAKS_SEEN else ["/proc is not mounted: leaks are not looked for"]
 
 
 def pytest_sessionstart(session):

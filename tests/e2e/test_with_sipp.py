@@ -3,8 +3,8 @@ from pathlib import Path
 
 from toolkit.endpoint import poll
 from toolkit.kamailio import Kamailio, password
-from toolkit.midreg import free_port, udp_port_bound
-from toolkit.program import Program, find
+from toolkit.midreg import free_port
+from toolkit.program import Program, find, listens
 
 PEERS = Path(__file__).parent / "peers"
 CALLS = 100
@@ -28,7 +28,7 @@ def test_a_hundred_calls_are_set_up_and_ended(house, tmp_path):
              "-au", PHONE, "-ap", password(PHONE), "-m", 1).finish(10)
         assert len(kamailio.contacts(PHONE)) == 1
         phone = sipp(tmp_path, "phone", port, "-sf", PEERS / "phone.xml", "-m", CALLS)
-        poll(lambda: phone.check() and udp_port_bound(port), "sipp listens")
+        poll(lambda: phone.check() and listens(port), "sipp listens")
         caller = sipp(tmp_path, "caller", free_port(), kamailio.hostport, "-sf", PEERS / "caller.xml", "-s", PHONE,
                       "-m", CALLS, "-r", 50, "-timeout", 30, "-timeout_error")
         caller.finish(40)

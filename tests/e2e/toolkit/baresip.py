@@ -26,7 +26,11 @@ class Baresip(Program):
             "answermode=manual\n" % (user, user, password, *server, regint))
         (directory / "contacts").write_text("")
         super().__init__([find("baresip"), "-f", directory], directory / "baresip.log", directory)
-        self.connection = poll(lambda: self._connect(control), "baresip can be steered", 10)
+        try:
+            self.connection = poll(lambda: self._connect(control), "baresip can be steered", 10)
+        except BaseException:
+            self.stop()
+            raise
         threading.Thread(target=self._read, daemon=True).start()
 
     def _connect(self, control):

@@ -4,8 +4,8 @@ import subprocess
 from pathlib import Path
 
 from toolkit.endpoint import poll
-from toolkit.midreg import free_port, udp_port_bound
-from toolkit.program import Program, find
+from toolkit.midreg import free_port
+from toolkit.program import Program, find, listens
 
 CONFIG = Path(__file__).resolve().parents[1] / "peers" / "kamailio.cfg"
 
@@ -26,7 +26,11 @@ class Kamailio(Program):
         for define in defines:
             arguments += ["-A", define]
         super().__init__(arguments, directory / "kamailio.log")
-        poll(lambda: self.check() and self.control.exists() and udp_port_bound(self.port), "kamailio listens", 10)
+        try:
+            poll(lambda: self.check() and self.control.exists() and listens(self.port), "kamailio listens", 10)
+        except BaseException:
+            self.stop()
+            raise
 
     @property
     def hostport(self):

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 from toolkit.endpoint import poll
+from toolkit.program import die_with_parent
 
 PROJECT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("MIDREG", "build/midreg"))
@@ -17,8 +18,11 @@ SANITIZER = re.compile(r"AddressSanitizer|LeakSanitizer|runtime error:|ThreadSan
 END_WITHIN = 3.0
 
 
+LEAKS_SEEN = Path("/proc/self/task").exists()  # LeakSanitizer stops the other threads through it
+
+
 def environment():
-    return dict(os.environ, ASAN_OPTIONS="detect_leaks=1:exitcode=99:detect_stack_use_after_return=1",
+    return dict(os.environ, ASAN_OPTIONS="detect_leaks=%d:exitcode=99:detect_stack_use_after_return=1" % LEAKS_SEEN,
                 UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
 
 
@@ -32,11 +36,6 @@ def free_port():
             except OSError:
                 continue
             return udp.getsockname()[1]
-
-
-def udp_port_bound(port):
-    with open("/proc/net/udp") as table:
-        return any(int(line.split()[1].split(":")[1], 16) == port for line in list(table)[1:])
 
 
 def command(*arguments, timeout=10):
@@ -54,17 +53,33 @@ class Midreg:
         self.lines, self.news = [], threading.Condition()
         self.process = subprocess.Popen([BINARY, "run", "-c", config_file], env=environment(),
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.PIPE, text=True, errors="replace")
+                                        stderr=subprocess.PIPE, text=True, errors="replace",
+                                        preexec_fn=die_with_parent)
+        self.ended = False
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
-        poll(lambda: self.process.poll() is not None or udp_port_bound(port), "midreg listens")
-        assert self.process.poll() is None, "midreg ended at once:\n" + self.output
+        try:
+            self._await_start()
+        except BaseException:
+            self.kill()
+            raise
+
+    def _await_start(self):
+        """Its sockets are open when it says so."""
+        def started():
+            return self.ended or any("event=started" in line for line in self.lines)
+        with self.news:
+            self.news.wait_for(started, 10)
+            assert started() and not self.ended, "midreg did not start:\n" + self.output
 
     def _read(self):
         for line in self.process.stderr:
             with self.news:
                 self.lines.append(line)
                 self.news.notify_all()
+        with self.news:
+            self.ended = True
+            self.news.notify_all()
 
     @property
     def output(self):

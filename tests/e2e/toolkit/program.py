@@ -3,6 +3,7 @@ import ctypes
 import os
 import shutil
 import signal
+import socket
 import subprocess
 
 import pytest
@@ -20,6 +21,21 @@ def find(name):
 
 def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def listens(port):
+    """Is there a UDP socket on this port of 127.0.0.1? Else the empty datagram comes back refused."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.connect(("127.0.0.1", port))
+        probe.settimeout(0.05)
+        try:
+            probe.send(b"")
+            probe.recv(1)
+        except ConnectionRefusedError:
+            return False
+        except TimeoutError:
+            pass
+        return True
 
 
 class Program:
