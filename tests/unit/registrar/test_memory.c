@@ -59,7 +59,7 @@ static void commit(void *self, const struct flow *to, size_t n)
     world_allocates = false;
 }
 
-static void say(void *self, enum log_level level, struct span line)
+static void keep_line(void *self, enum log_level level, struct span line)
 {
     world_allocates = true;
     real_log(self, level, line);
@@ -72,7 +72,7 @@ static void begin(enum config_auth auth)
     real_commit = world.fake.ports.datagram_commit;
     real_log = world.fake.ports.log;
     world.fake.ports.datagram_commit = commit;
-    world.fake.ports.log = say;
+    world.fake.ports.log = keep_line;
     world_start();
 }
 

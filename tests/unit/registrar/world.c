@@ -358,3 +358,26 @@ void assert_all_gone(struct pbx *pbx)
     assert_int_equal(world.transactions.clients.used, 0);
     assert_int_equal(world.fake.rt.wheel.armed, timer_armed(&world.upstreams.list[0].timer));
 }
+
+/* ---- a phone that lives on ---- */
+
+void say(struct caller *c)
+{
+    phone(HOME, "h1", ++c->cseq, c->lines);
+}
+
+/* `ms` pass, and the phone refreshes every 60 s. False: it was refused. */
+bool live_on(struct caller *c, struct pbx *pbx, uint64_t ms)
+{
+    const char *answer;
+    bool fine = true;
+
+    for (uint64_t at = 0; at < ms; at += 60000) {
+        run(pbx, 60000);
+        say(c);
+        run(pbx, 20);
+        while ((answer = to_phone(HOME)))
+            fine &= status_of(answer) == 200;
+    }
+    return fine;
+}

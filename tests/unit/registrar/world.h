@@ -107,6 +107,18 @@ struct pbx {
 /* Time passes, the main registrar answers. */
 void run(struct pbx *pbx, uint64_t ms);
 
+/* ---- a phone at HOME that lives on ---- */
+
+struct caller {
+    unsigned cseq;
+    const char *lines;
+};
+
+/* It registers, with the next CSeq. */
+void say(struct caller *c);
+/* `ms` pass, and it refreshes every 60 s. False: one of them did not get 200. */
+bool live_on(struct caller *c, struct pbx *pbx, uint64_t ms);
+
 /* Lets everybody go and checks that nothing is left: no record, transaction,
  * errand, parked answer or timer (but the probe's). */
 void assert_all_gone(struct pbx *pbx);
