@@ -151,6 +151,7 @@ void core_receive(struct core *c, const struct flow *from, struct span message)
 
 void core_flow_closed(struct core *c, const struct flow *flow)
 {
+    upstreams_flow_closed(&c->upstreams, flow);
     client_flow_closed(&c->transactions, flow);
 }
 

@@ -80,25 +80,62 @@ static bool find_binding(struct branch *b, struct span *ruri)
     return true;
 }
 
+/*
+ * Up, a large request leaves over a connection where the upstream takes one (RFC
+ * 3261 18.1.1). A phone gets it over its flow, whatever its size: most phones
+ * behind NAT would take no connection of ours, and fragments do arrive.
+ */
+static bool find_better_flow(struct branch *b, size_t size)
+{
+    struct fork *f = b->fork;
+    struct flow better;
+
+    if (f->order.to_phones || b->by_datagram)
+        return false;
+    upstream_route(&f->proxy->upstreams->list[f->order.token.upstream], size, &better);
+    if (flow_equal(&better, &b->flow))
+        return false;
+    b->flow = better;
+    return true;
+}
+
+/* A transaction over the branch's flow, its request written into p->message. */
+static enum branch_started prepare(struct branch *b, const struct server_tx *server,
+                                   struct span ruri, struct client_tx **tx, struct buf *out)
+{
+    struct fork *f = b->fork;
+    struct proxy *p = f->proxy;
+
+    *out = buf_make(p->message, DATAGRAM_MAX);
+    *tx = client_begin(p->transactions, f->method, &b->flow, f->order.loop_hash, &fork_branch_user,
+                       p, handle_pack(f->handle));
+    if (!*tx)
+        return BRANCH_NO_MEMORY;
+    if (build(b, server, *tx, ruri, out))
+        return BRANCH_SENT;
+    client_abandon(*tx);
+    return BRANCH_TOO_BIG;
+}
+
 enum branch_started branch_start(struct branch *b, const struct server_tx *server)
 {
     struct fork *f = b->fork;
     struct proxy *p = f->proxy;
-    struct buf out = buf_make(p->message, DATAGRAM_MAX);
     struct span ruri = SPAN_NONE;
+    enum branch_started started;
     struct client_tx *tx;
+    struct buf out;
 
     b->state = BRANCH_GONE; /* until it is on its way */
     if (b->binding_id && !find_binding(b, &ruri))
         return BRANCH_NO_TARGET;
-    tx = client_begin(p->transactions, f->method, &b->flow, f->order.loop_hash, &fork_branch_user,
-                      p, handle_pack(f->handle));
-    if (!tx)
-        return BRANCH_NO_MEMORY;
-    if (!build(b, server, tx, ruri, &out)) {
+    started = prepare(b, server, ruri, &tx, &out);
+    if (started == BRANCH_SENT && find_better_flow(b, out.n)) {
         client_abandon(tx);
-        return BRANCH_TOO_BIG;
+        started = prepare(b, server, ruri, &tx, &out);
     }
+    if (started != BRANCH_SENT)
+        return started;
     b->client = tx->handle;
     b->state = BRANCH_RUNNING;
     if (!client_send(tx, buf_done(&out))) {
@@ -110,6 +147,21 @@ enum branch_started branch_start(struct branch *b, const struct server_tx *serve
         wheel_arm(&p->rt->wheel, &b->timer, TIMER_BRANCH, b->timer_c_ms);
     }
     return BRANCH_SENT;
+}
+
+bool branch_falls_back(struct branch *b, const struct client_tx *tx)
+{
+    struct fork *f = b->fork;
+    struct proxy *p = f->proxy;
+
+    if (b->state != BRANCH_RUNNING || f->order.to_phones || tx->status ||
+        flow_alive(p->rt->ports, &tx->flow))
+        return false;
+    wheel_disarm(&p->rt->wheel, &b->timer);
+    b->state = BRANCH_WAITING;
+    b->flow = p->upstreams->list[f->order.token.upstream].flow;
+    b->by_datagram = true;
+    return true;
 }
 
 void branch_cancel(struct branch *b, struct span reason)

@@ -14,6 +14,8 @@
  *   WAITING --branch_start()--> RUNNING --final answer, timeout--> FINAL --> GONE
  *      |                           |                                         ^
  *      +- not needed, no target ---+---------- branch_forget() --------------+
+ *
+ *   RUNNING --branch_falls_back()--> WAITING
  */
 enum branch_state {
     BRANCH_WAITING, /* for its turn */
@@ -33,6 +35,7 @@ struct branch {
     uint16_t q;
     enum branch_state state;
     bool cancel_counted;
+    bool by_datagram; /* up: the connection failed, however large the request is */
 };
 
 enum branch_started {
@@ -44,6 +47,12 @@ enum branch_started {
 
 /* Sends the fork's request on a WAITING branch. */
 enum branch_started branch_start(struct branch *b, const struct server_tx *server);
+
+/*
+ * Was it sent up over a connection that closed before anything came back? Then it
+ * is WAITING again and will go by datagram (RFC 3261 18.1.1), else nothing changes.
+ */
+bool branch_falls_back(struct branch *b, const struct client_tx *tx);
 
 /* Asks for the end of a branch if it is RUNNING; once is enough. `reason` is a
  * Reason value or empty. Its final answer, or the timeout, still comes. */

@@ -382,6 +382,11 @@ static void fork_no_answer(void *self, struct client_tx *tx)
     if (!b)
         return;
     branch_note_cancel(b, tx);
+    if (f->state == FORK_OPEN && branch_falls_back(b, tx)) {
+        fork_start_group(f);
+        fork_settle(f);
+        return;
+    }
     if (b->state == BRANCH_RUNNING) {
         fork_on_failure(f, b, silence_status(f, tx), NULL);
         return;

@@ -82,7 +82,8 @@ extern const struct client_user fork_branch_user;
 void fork_to_bindings(struct proxy *p, const struct sip_message *request, const struct flow *from,
                       const struct fork_order *order);
 
-/* The same with one branch, over `to`; Request-URI as the Routes say. */
+/* The same with one branch, over `to`; Request-URI as the Routes say. Up, a large
+ * request may leave by a connection instead (upstream/stream.h). */
 void fork_to_flow(struct proxy *p, const struct sip_message *request, const struct flow *from,
                   const struct fork_order *order, const struct flow *to);
 

@@ -80,8 +80,11 @@ void upstreams_start(struct upstreams *u)
 
 struct upstream *upstreams_sender(struct upstreams *u, const struct flow *from)
 {
+    bool stream = transport_is_stream(from->transport);
+
     for (unsigned i = 0; i < u->count; i++)
-        if (address_equal(&u->list[i].config->address, &from->peer))
+        if (stream ? upstream_owns_stream(&u->list[i], from)
+                   : address_equal(&u->list[i].config->address, &from->peer))
             return &u->list[i];
     return NULL;
 }

@@ -9,6 +9,7 @@
 
 #include "config/config.h"
 #include "transaction/client.h"
+#include "upstream/stream.h"
 
 enum upstream_openness {
     UPSTREAM_UNKNOWN, /* no answer to the probe yet */
@@ -18,7 +19,8 @@ enum upstream_openness {
 
 struct upstream {
     const struct config_upstream *config;
-    struct flow flow;
+    struct flow flow; /* by datagram; upstream_route() tells when it is not this */
+    struct upstream_stream stream;
     struct address contact; /* our address in the contacts that it holds */
     enum upstream_openness openness;
     struct timer timer; /* TIMER_UPSTREAM: the next probe */
@@ -44,7 +46,13 @@ void upstreams_start(struct upstreams *u);
 /* A REGISTER without credentials was accepted: it is open, and an alarm is due. */
 void upstream_found_open(struct upstream *u);
 
-/* The upstream that a message on this flow comes from, or NULL. */
+/*
+ * The upstream that a message on this flow comes from, or NULL. A datagram from
+ * its address and port, or a message on the connection that we opened to it: a
+ * connection that somebody opened to us is nobody's, though it come from the
+ * upstream's host, as its port says nothing (phones and users of that host have
+ * the same address).
+ */
 struct upstream *upstreams_sender(struct upstreams *u, const struct flow *from);
 
 /* The upstream that serves an AOR. */

@@ -107,6 +107,7 @@ static struct flow stage_flow(const struct stage *s, const char *peer)
 void stage_close_flow(struct stage *s, const struct flow *flow)
 {
     fake_kill(&s->fake, flow->connection);
+    upstreams_flow_closed(&s->upstreams, flow);
     client_flow_closed(&s->transactions, flow);
     fake_advance(&s->fake, 1);
 }

@@ -1,0 +1,127 @@
+/*
+ * upstream/stream: see stream.h.
+ *
+ * Called by the proxy when it sends something large, by the core when a
+ * connection has closed and by its own OPTIONS, on the core thread. Arms no timer:
+ * a new attempt waits for the next large request.
+ */
+#include "upstream/stream.h"
+
+#include "sip/build.h"
+#include "upstream/upstream.h"
+
+#define STREAM_AGAIN_MS 60000u
+
+static void stream_drop(struct upstream *u)
+{
+    u->stream.state = STREAM_NONE;
+    u->stream.not_before_ms = u->all->rt->now_ms + STREAM_AGAIN_MS;
+}
+
+/* ---- is it of use? -------------------------------------------------------------- */
+
+/* The upstream whose connection this transaction tries, or NULL: another one has
+ * taken its place. */
+static struct upstream *tried(void *self, const struct client_tx *tx)
+{
+    struct upstreams *all = self;
+    struct upstream *u = &all->list[tx->owner];
+
+    return u->stream.state == STREAM_TRYING && flow_equal(&u->stream.flow, &tx->flow) ? u : NULL;
+}
+
+/* Any answer will do: somebody there speaks SIP. */
+static void on_response(void *self, struct client_tx *tx, const struct sip_message *response)
+{
+    struct upstream *u = tried(self, tx);
+
+    if (u && response->status >= 200)
+        u->stream.state = STREAM_READY;
+}
+
+static void on_timeout(void *self, struct client_tx *tx)
+{
+    struct upstream *u = tried(self, tx);
+
+    if (!u)
+        return;
+    u->all->rt->ports->stream_close(u->all->rt->ports->world, &u->stream.flow);
+    stream_drop(u);
+}
+
+static const struct client_user options_user = {.response = on_response, .timeout = on_timeout};
+
+static void build_options(struct buf *out, const struct upstream *u, const struct client_tx *tx)
+{
+    uint8_t random[16];
+
+    u->all->rt->ports->random(u->all->rt->ports->world, random, sizeof random);
+    buf_lit(out, "OPTIONS sip:");
+    address_put(out, &u->flow.peer);
+    buf_lit(out, ";transport=tcp SIP/2.0\r\nVia: ");
+    client_put_via(out, tx);
+    buf_lit(out, "\r\nMax-Forwards: 70\r\nFrom: <sip:midreg@");
+    address_put_host(out, &u->contact);
+    buf_lit(out, ">;tag=");
+    base32_put(out, random, 8);
+    buf_lit(out, "\r\nTo: <sip:");
+    address_put(out, &u->flow.peer);
+    buf_lit(out, ">\r\nCall-ID: ");
+    base32_put(out, random + 8, 8);
+    buf_lit(out, "\r\nCSeq: 1 OPTIONS\r\nAccept: application/sdp\r\nUser-Agent: midreg\r\n");
+    sip_put_end(out, SPAN_NONE);
+}
+
+static bool send_options(struct upstream *u)
+{
+    struct transactions *t = u->all->transactions;
+    struct client_tx *tx = client_begin(t, SIP_OPTIONS, &u->stream.flow, 0, &options_user, u->all,
+                                        (uint64_t)(u - u->all->list));
+    struct buf out = buf_make(t->scratch, DATAGRAM_MAX);
+
+    if (!tx)
+        return false;
+    build_options(&out, u, tx);
+    return client_send(tx, buf_done(&out));
+}
+
+static void stream_try(struct upstream *u)
+{
+    const struct ports *ports = u->all->rt->ports;
+
+    if (u->all->rt->now_ms < u->stream.not_before_ms)
+        return;
+    stream_drop(u); /* until it is known better */
+    if (!ports->stream_open(ports->world, &u->flow.peer, TRANSPORT_TCP, &u->stream.flow))
+        return;
+    u->stream.state = STREAM_TRYING;
+    if (send_options(u))
+        return;
+    ports->stream_close(ports->world, &u->stream.flow);
+    stream_drop(u);
+}
+
+/* ---- the room's side --------------------------------------------------------------- */
+
+void upstream_route(struct upstream *u, size_t size, struct flow *out)
+{
+    *out = u->flow;
+    if (size <= UPSTREAM_DATAGRAM_MAX)
+        return;
+    if (u->stream.state == STREAM_NONE)
+        stream_try(u);
+    else if (u->stream.state == STREAM_READY && flow_alive(u->all->rt->ports, &u->stream.flow))
+        *out = u->stream.flow;
+}
+
+bool upstream_owns_stream(const struct upstream *u, const struct flow *flow)
+{
+    return u->stream.state != STREAM_NONE && flow_equal(&u->stream.flow, flow);
+}
+
+void upstreams_flow_closed(struct upstreams *all, const struct flow *flow)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        if (upstream_owns_stream(&all->list[i], flow))
+            stream_drop(&all->list[i]);
+}
