@@ -10,6 +10,7 @@
 
 #include "sip/scan.h"
 
+#include <assert.h>
 #include <stdlib.h>
 
 /* RFC 3261 sets no limit, but nobody's method is as long as this. */
@@ -195,7 +196,7 @@ static bool find_length(struct span head, uint32_t *length)
  */
 static enum framed measure(struct framer *f, struct span window)
 {
-    uint32_t length;
+    uint32_t length = 0;
 
     if (f->whole == 0) {
         enum framed found = find_head(f, window);
@@ -250,7 +251,9 @@ static bool keep(struct framer *f)
 
     if (!make_room(f, f->kept_n + n))
         return false;
-    memcpy(f->kept + f->kept_n, f->unread.p, n);
+    assert(n == 0 || f->kept);
+    if (n)
+        memcpy(f->kept + f->kept_n, f->unread.p, n);
     f->kept_n += n;
     f->unread = span_make(f->unread.p + n, f->unread.n - n);
     return true;
