@@ -118,7 +118,7 @@ void check_sent(struct sim *s, const struct address *to, struct span datagram)
 {
     struct check *c = &s->check;
     struct span branch;
-    uint64_t key, burst_us, each_us;
+    uint64_t key, burst_us, each_us, now_us;
 
     if (!address_equal(to, &s->pbx.address) || datagram.n < 9 ||
         memcmp(datagram.p, "REGISTER ", 9) != 0 || s->world.rate == 0)
@@ -129,10 +129,11 @@ void check_sent(struct sim *s, const struct address *to, struct span datagram)
         return;
     burst_us = SECOND / 10;
     each_us = SECOND / s->world.rate;
-    if (c->paced_us + burst_us < s->now_us)
-        c->paced_us = s->now_us - burst_us;
+    now_us = s->world.clock_us + s->now_us;
+    if (c->paced_us + burst_us < now_us)
+        c->paced_us = now_us - burst_us;
     c->paced_us += each_us;
-    if (c->paced_us > s->now_us + each_us + 2000)
+    if (c->paced_us > now_us + each_us + 2000)
         check_fail(s, 7, NO_AOR, "more than %u REGISTERs a second", s->world.rate);
 }
 
@@ -247,13 +248,14 @@ static bool long_ago(const struct sim *s, uint64_t at_us, uint64_t bound_us)
     return at_us == 0 || s->now_us >= at_us + bound_us;
 }
 
-static bool must_agree(const struct sim *s, int aor)
+static bool must_agree(const struct sim *s, int aor, bool live)
 {
     const struct person *person = &s->people.list[aor];
 
     return faults_calm_for(s, FAULT_BOUND) && long_ago(s, s->faults.lost_us, LEASE_BOUND) &&
            long_ago(s, person->disturbed_us, LEASE_BOUND) &&
-           long_ago(s, person->refused_us, FAULT_BOUND);
+           /* It may also have refused to be told that nobody is left. */
+           long_ago(s, person->refused_us, live ? FAULT_BOUND : LEASE_BOUND);
 }
 
 static void check_agreement(struct sim *s, int aor)
@@ -277,7 +279,7 @@ static void check_agreement(struct sim *s, int aor)
         seen->differ_us = live == believed ? 0 : s->now_us;
     else if (seen->differ_us == 0)
         seen->differ_us = s->now_us;
-    if (!must_agree(s, aor))
+    if (!must_agree(s, aor, live))
         return;
     s->check.agreements++;
     if (seen->differ_us == 0 || s->now_us < seen->differ_us + STABLE)

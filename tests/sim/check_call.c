@@ -115,17 +115,25 @@ void check_bye_ends(struct sim *s, const struct pbx_call *c, const struct pbx_di
                    p->index, status);
 }
 
+/* Was all calm since the main registrar began this call, which it still knows? */
+static bool calm_call(struct sim *s, const struct phone *p, const struct phone_call *c)
+{
+    const struct pbx_call *call = pbx_call_find(s, c->number);
+
+    return call && p->changed_us < call->began_us && calm_since(s, call->began_us);
+}
+
 void check_phone_bye_ends(struct sim *s, const struct phone *p, const struct phone_call *c,
                           int status)
 {
-    if (status != 200 && p->changed_us < c->began_us && calm_since(s, c->began_us))
+    if (status != 200 && calm_call(s, p, c))
         check_fail(s, 4, p->aor, "call %u: phone %u sent BYE, the answer is %d", c->number,
                    p->index, status);
 }
 
 void check_phone_call_stuck(struct sim *s, const struct phone *p, const struct phone_call *c)
 {
-    if (p->changed_us < c->began_us && calm_since(s, c->began_us))
+    if (calm_call(s, p, c))
         check_fail(s, 4, p->aor, "call %u: phone %u hears nothing after its %d", c->number,
                    p->index, c->status);
 }

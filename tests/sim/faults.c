@@ -68,7 +68,7 @@ static void plan_bad_time(struct sim *s, uint64_t begins_us, uint64_t ends_us)
 {
     struct chance *c = &s->faults.chance;
 
-    for (unsigned n = 1 + chance_below(c, 5); n > 0; n--) {
+    for (unsigned n = 1 + chance_below(c, 8); n > 0; n--) {
         enum fault_kind kind = (enum fault_kind)chance_below(c, FAULT_KINDS);
         uint64_t from_us = chance_between(c, begins_us, ends_us);
         uint64_t until_us = from_us + length_us(c, kind);
@@ -90,7 +90,7 @@ void faults_init(struct sim *s)
         uint64_t bad_us = chance_between(c, 5, 40) * MINUTE;
 
         plan_bad_time(s, at_us, at_us + bad_us);
-        at_us += bad_us + CALM_SHORTEST + chance_below(c, 60) * MINUTE;
+        at_us += bad_us + CALM_SHORTEST + chance_below(c, 20) * MINUTE;
     }
     queue_push(&s->queue, evening_us, EVENT_FAULT, EVENING, NULL);
 }

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 #define BOOT_SOONEST (8 * SECOND)
+/* A 403 that ends an AOR may be under way for so long, lost and repeated. */
+#define REFUSED_GRACE (40 * SECOND)
 
 static struct chance *dice(struct sim *s)
 {
@@ -60,8 +62,10 @@ void phone_send(struct sim *s, struct phone *p, struct span bytes)
 {
     char who[48];
 
-    snprintf(who, sizeof who, "  phone %u:%u > midreg", p->index, p->public.port);
-    trace_message(s, p->aor, who, bytes);
+    if (trace_wants(s, p->aor)) {
+        snprintf(who, sizeof who, "  phone %u:%u > midreg", p->index, p->public.port);
+        trace_message(s, p->aor, who, bytes);
+    }
     note_flow(p);
     network_send(s, &p->public, &s->world.midreg, bytes);
 }
@@ -251,8 +255,10 @@ static void receive(struct sim *s, struct phone *p, struct span bytes)
     struct sip_fault fault = {0};
     char who[48];
 
-    snprintf(who, sizeof who, "  midreg > phone %u", p->index);
-    trace_message(s, p->aor, who, bytes);
+    if (trace_wants(s, p->aor)) {
+        snprintf(who, sizeof who, "  midreg > phone %u", p->index);
+        trace_message(s, p->aor, who, bytes);
+    }
     if (sip_parse(bytes, m, &fault) != SIP_PARSED) {
         check_fail(s, 0, p->aor, "midreg sent phone %u what is not SIP: %s", p->index,
                    fault.reason ? fault.reason : "noise");
@@ -287,7 +293,8 @@ bool phone_registered(const struct sim *s, const struct phone *p)
     const struct person *person = &s->people.list[p->aor];
 
     return p->mind == PHONE_ON && p->view.valid && p->view.until_us > s->now_us &&
-           person->all_removed_us < p->view.since_us && person->refused_us <= p->view.since_us;
+           person->all_removed_us < p->view.since_us &&
+           (person->refused_us == 0 || person->refused_us + REFUSED_GRACE <= p->view.since_us);
 }
 
 bool phone_reachable(const struct sim *s, const struct phone *p)

@@ -207,19 +207,18 @@ static int64_t granted_s(struct phone *p, const struct sip_message *m)
 {
     char room[128];
     struct buf own = buf_make(room, sizeof room);
-    struct sip_list list;
-    struct span value, expires;
+    struct sip_nameaddr na;
+    struct sip_fault fault;
+    struct span expires;
+    uint32_t seconds;
 
+    buf_char(&own, '<');
     phone_put_contact(&own, p, p->line);
-    sip_list_init(&list, m, SIP_H_CONTACT);
-    while (sip_list_next(&list, &value)) {
-        struct sip_nameaddr na;
-        struct sip_fault fault;
-        uint32_t seconds;
+    buf_char(&own, '>');
+    for (const struct sip_header *h = sip_first(m, SIP_H_CONTACT); h; h = sip_next(m, h)) {
+        const char *at = memmem(h->value.p, h->value.n, own.p, own.n);
 
-        if (!sip_nameaddr_parse(value, &na, &fault))
-            return -1;
-        if (span_eq(na.uri_text, buf_done(&own)) &&
+        if (at && sip_nameaddr_parse(span_between(at, h->value.p + h->value.n), &na, &fault) &&
             sip_param(na.params, SPAN("expires"), &expires) && span_u32(expires, &seconds))
             return seconds;
     }
