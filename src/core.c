@@ -118,6 +118,25 @@ static bool lacks_length(const struct core *c, const struct flow *from)
            !sip_has(&c->message, SIP_H_CONTENT_LENGTH);
 }
 
+/* Tells the proxy what the registrar has done, once that is durable and so the
+ * phone's 200 on its way. */
+static void pass_news_on(struct core *c)
+{
+    const struct news_item *item;
+
+    while ((item = news_first(&c->location.news))) {
+        const struct aor *a = location_find(&c->location, item->hash);
+
+        if (item->binding_id && a && !journal_is_durable(&c->journal, a->sequence))
+            return;
+        if (item->binding_id)
+            proxy_binding_added(c->proxy, item->hash, item->binding_id);
+        else
+            proxy_aor_left(c->proxy, item->hash);
+        news_drop(&c->location.news);
+    }
+}
+
 void core_receive(struct core *c, const struct flow *from, struct span message)
 {
     struct sip_fault fault = {0};
@@ -147,6 +166,7 @@ void core_receive(struct core *c, const struct flow *from, struct span message)
     } else if (!client_receive(&c->transactions, &c->message, from)) {
         runtime_count(&c->rt, COUNTER_STRAY_RESPONSE);
     }
+    pass_news_on(c);
 }
 
 void core_flow_closed(struct core *c, const struct flow *flow)
@@ -159,11 +179,13 @@ void core_durable(struct core *c, uint64_t sequence)
 {
     journal_reached(&c->journal, sequence);
     registrar_durable(c->registrar);
+    pass_news_on(c);
 }
 
 uint64_t core_end(struct core *c)
 {
     wheel_advance(&c->rt.wheel, c->rt.now_ms);
+    pass_news_on(c);
     return wheel_next(&c->rt.wheel);
 }
 

@@ -17,6 +17,7 @@ void location_init(struct location *l, struct runtime *rt)
     *l = (struct location){.rt = rt};
     table_init(&l->aors);
     flows_init(&l->flows);
+    news_init(&l->news);
 }
 
 void location_fini(struct location *l)
@@ -30,6 +31,7 @@ void location_fini(struct location *l)
     }
     table_fini(&l->aors);
     flows_fini(&l->flows);
+    news_fini(&l->news);
     l->bindings = 0;
     l->bytes = 0;
 }
@@ -245,6 +247,7 @@ void location_delete(struct location *l, struct aor *a)
     for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
         l->bindings -= counts(b);
     l->bytes -= a->size;
+    news_add(&l->news, a->hash, 0);
     wheel_disarm(&l->rt->wheel, &a->timer);
     table_remove(&l->aors, a->hash);
     free(a);

@@ -11,12 +11,14 @@
 #include "base/runtime.h"
 #include "base/table.h"
 #include "location/flows.h"
+#include "location/news.h"
 #include "location/record.h"
 
 struct location {
     struct runtime *rt;
     struct table aors;  /* hash -> struct aor */
     struct flows flows; /* connection -> AORs with a binding on it */
+    struct news news;   /* for the proxy: core.c passes it on */
     uint64_t bindings;  /* tombstones not included */
     uint64_t bytes;     /* of all records */
 };
@@ -67,7 +69,7 @@ void location_unbind(struct location *l, struct aor **record, uint32_t id);
 /* The binding with this id, tombstones included, or NULL. */
 struct binding *location_binding(const struct aor *a, uint32_t id);
 
-/* Takes the record out of the table and frees it; its timer is disarmed. */
+/* Takes the record out of the table and frees it; its timer is disarmed. News. */
 void location_delete(struct location *l, struct aor *a);
 
 /* Iterates over all records in table order (checks and shutdown only). */

@@ -467,12 +467,33 @@ void fork_to_bindings(struct proxy *p, const struct sip_message *request, const 
     if (!f)
         return;
     for (const struct binding *b = a ? aor_first(a) : NULL; b; b = aor_next(a, b)) {
-        struct branch *branch = binding_live(b, p->rt->now_ms) ? fork_add_branch(f, b->q) : NULL;
+        uint16_t q = order->at_once ? 0 : b->q;
+        struct branch *branch = binding_live(b, p->rt->now_ms) ? fork_add_branch(f, q) : NULL;
 
         if (branch)
             branch->binding_id = b->id;
     }
     fork_settle(f);
+}
+
+bool fork_join(struct proxy *p, struct handle fork, uint32_t binding_id)
+{
+    struct fork *f = slab_get(&p->forks, fork);
+    struct server_tx *server = f ? server_get(p->transactions, f->server) : NULL;
+    struct branch *joined;
+
+    if (!server || f->state != FORK_OPEN || !f->order.call)
+        return false;
+    for (const struct branch *b = f->branches; b; b = b->next)
+        if (b->binding_id == binding_id)
+            return false;
+    joined = fork_add_branch(f, 0);
+    if (!joined)
+        return false;
+    joined->binding_id = binding_id;
+    fork_start_branch(f, joined, server);
+    fork_settle(f);
+    return true;
 }
 
 void fork_to_flow(struct proxy *p, const struct sip_message *request, const struct flow *from,

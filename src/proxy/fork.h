@@ -18,6 +18,7 @@
 struct fork_order {
     bool to_phones;   /* else up */
     bool call;        /* an upstream's call to an AOR: counted */
+    bool at_once;     /* all bindings at once, whatever their q */
     bool drop_routes; /* no Route of the sender's is passed on */
     struct routes routes;
     struct flow_token token; /* who is on both sides; `leg_id` is chosen here, and with
@@ -81,6 +82,13 @@ extern const struct client_user fork_branch_user;
  */
 void fork_to_bindings(struct proxy *p, const struct sip_message *request, const struct flow *from,
                       const struct fork_order *order);
+
+/*
+ * A binding of the fork's AOR that came while the fork runs gets a branch at once,
+ * whatever its q. Once per binding and call: false where it has one, and where the
+ * fork is over or nobody new may start (a 2xx, a 6xx, the caller's CANCEL).
+ */
+bool fork_join(struct proxy *p, struct handle fork, uint32_t binding_id);
 
 /* The same with one branch, over `to`; Request-URI as the Routes say. Up, a large
  * request may leave by a connection instead (upstream/stream.h). */

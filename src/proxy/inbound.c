@@ -71,6 +71,10 @@ void inbound_receive(struct proxy *p, const struct arrival *a)
     }
     if (r->m->method == SIP_INVITE)
         runtime_count(p->rt, COUNTER_CALLS);
+    if (mwi_is(r->m)) {
+        order.at_once = true;
+        mwi_keep(p, called->hash, r->m);
+    }
     order.token.aor_hash = called->hash;
     order.token.upstream = (uint8_t)(a->sender - p->upstreams->list);
     fork_to_bindings(p, r->m, a->from, &order);

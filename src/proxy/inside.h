@@ -10,6 +10,7 @@
 #define MIDREG_PROXY_INSIDE_H
 
 #include "base/slab.h"
+#include "proxy/mwi.h"
 #include "proxy/proxy.h"
 
 /* Beyond it a request is answered 503. */
@@ -22,7 +23,8 @@ struct proxy {
     struct transactions *transactions;
     struct upstreams *upstreams;
     struct slab forks; /* struct fork */
-    char *clean;       /* DATAGRAM_MAX bytes each */
+    struct mwi_store mwi;
+    char *clean; /* DATAGRAM_MAX bytes each */
     char *message;
     char *fields;
 };

@@ -29,6 +29,7 @@ struct proxy *proxy_new(const struct proxy_parts *parts)
     p->transactions = parts->transactions;
     p->upstreams = parts->upstreams;
     forks_init(p);
+    mwi_init(&p->mwi);
     p->clean = malloc(DATAGRAM_MAX);
     p->message = malloc(DATAGRAM_MAX);
     p->fields = malloc(DATAGRAM_MAX);
@@ -44,6 +45,7 @@ void proxy_free(struct proxy *p)
     if (!p)
         return;
     forks_fini(p);
+    mwi_fini(&p->mwi);
     free(p->clean);
     free(p->message);
     free(p->fields);
@@ -53,6 +55,20 @@ void proxy_free(struct proxy *p)
 unsigned proxy_pending(const struct proxy *p)
 {
     return p->forks.used;
+}
+
+void proxy_binding_added(struct proxy *p, uint64_t aor_hash, uint32_t binding_id)
+{
+    const struct aor *a = location_find(p->location, aor_hash);
+    const struct binding *b = a ? location_binding(a, binding_id) : NULL;
+
+    if (b)
+        mwi_give(p, aor_hash, b);
+}
+
+void proxy_aor_left(struct proxy *p, uint64_t aor_hash)
+{
+    mwi_forget(&p->mwi, aor_hash);
 }
 
 void dispatch_refuse(struct proxy *p, const struct arrival *a, int status, const char *reason)

@@ -31,6 +31,11 @@ void proxy_free(struct proxy *p);
  * (ACKs for 2xx among them). */
 void proxy_receive(struct proxy *p, const struct sip_message *request, const struct flow *from);
 
+/* A phone has registered anew, and its 200 is on its way: it gets what it missed. */
+void proxy_binding_added(struct proxy *p, uint64_t aor_hash, uint32_t binding_id);
+/* The record of this AOR has gone. */
+void proxy_aor_left(struct proxy *p, uint64_t aor_hash);
+
 /* Forks that are running; for checks. */
 unsigned proxy_pending(const struct proxy *p);
 

@@ -196,9 +196,12 @@ static void bury(struct registrar *r, struct aor **a, const struct change *chang
 
 static bool add(struct registrar *r, struct aor **a, const struct binding_spec *spec)
 {
-    if (!location_bind(r->with.location, a, spec))
+    const struct binding *b = location_bind(r->with.location, a, spec);
+
+    if (!b)
         return false;
     runtime_count(r->rt, COUNTER_BINDING_ADDED);
+    news_add(&r->with.location->news, (*a)->hash, b->id);
     return true;
 }
 
@@ -207,11 +210,15 @@ static bool replace(struct registrar *r, struct aor **a, uint32_t id,
 {
     const struct binding *old = location_binding(*a, id);
     bool revives = old && (old->flags & BINDING_TOMBSTONE);
+    /* RFC 3261 10.2: another Call-ID is another boot of the phone. */
+    bool boots = old && !span_eq(binding_call_id(old), spec->call_id);
 
     if (!location_rebind(r->with.location, a, id, spec))
         return false;
     if (revives)
         runtime_count(r->rt, COUNTER_BINDING_ADDED);
+    if (revives || boots)
+        news_add(&r->with.location->news, (*a)->hash, id);
     return true;
 }
 
