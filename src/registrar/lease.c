@@ -163,11 +163,14 @@ void lease_own_failed(struct registrar *r, struct aor *a, bool removes, int stat
         if (l->means == MEANS_NONE)
             return;
     }
-    if (status == 403 || status == 404) {
-        if (removes)
-            lease_granted(r, a, 0); /* it says that it holds nothing of this user */
-        else
-            own_refused(r, a);
+    if (removes && status == 404) {
+        lease_granted(r, a, 0); /* it says that it holds nothing of this user */
+        return;
+    }
+    /* A removal that is forbidden may be allowed again before the lease has run
+     * out: it is tried like any other failure. */
+    if (!removes && (status == 403 || status == 404)) {
+        own_refused(r, a);
         return;
     }
     if (l->failures < UINT8_MAX)

@@ -154,8 +154,23 @@ static void test_three_refusals_are_believed(void **state)
     assert_int_equal(world.location.bindings, 0);
 }
 
-/* A removal that is refused: there is nothing to remove. */
+/* A removal of what is not found: there is nothing to remove. */
 static void test_refused_removal(void **state)
+{
+    struct pbx pbx = {0};
+
+    (void)state;
+    register_home();
+    phone(HOME, "h1", 2, GONE_HOME);
+    assert_answer(HOME, 200);
+    upstream_answers(assert_register(0), 404, "");
+    assert_all_gone(&pbx);
+    assert_int_equal(pbx.registers, 0);
+}
+
+/* One that is forbidden says nothing about what is there: it is tried again
+ * (found by the simulator). */
+static void test_forbidden_removal(void **state)
 {
     struct pbx pbx = {0};
 
@@ -165,7 +180,7 @@ static void test_refused_removal(void **state)
     assert_answer(HOME, 200);
     upstream_answers(assert_register(0), 403, "");
     assert_all_gone(&pbx);
-    assert_int_equal(pbx.registers, 0);
+    assert_int_equal(pbx.registers, 1);
 }
 
 /* peers.md row 8: challenged, and midreg cannot answer: it lapses, and is counted. */
@@ -312,6 +327,7 @@ int main(void)
         IN(none, test_mass_refusal_ends_nobody),
         IN(none, test_three_refusals_are_believed),
         IN(none, test_refused_removal),
+        IN(none, test_forbidden_removal),
         IN(none, test_challenged_removal),
         IN(none, test_retry_after_is_bounded),
         IN(none, test_backoff_doubles),
