@@ -94,11 +94,18 @@ static void on_begin(void *self)
     core_begin(p->core);
 }
 
-static void on_receive(void *self, const struct flow *from, struct span datagram)
+static void on_receive(void *self, const struct flow *from, struct span message)
 {
     struct program *p = self;
 
-    core_receive(p->core, from, datagram);
+    core_receive(p->core, from, message);
+}
+
+static void on_closed(void *self, const struct flow *flow)
+{
+    struct program *p = self;
+
+    core_flow_closed(p->core, flow);
 }
 
 static uint64_t on_end(void *self)
@@ -172,6 +179,7 @@ bool run_midreg(const char *config_path)
         const struct world_handler handler = {.self = &p,
                                               .begin = on_begin,
                                               .receive = on_receive,
+                                              .closed = on_closed,
                                               .signal = on_signal,
                                               .end = on_end};
 

@@ -55,10 +55,10 @@ static void check_domains(struct reader *r)
         }
 }
 
-/* Can this listener's socket send to that address? */
+/* Can this listener's socket send to that address? Upstreams are reached over UDP. */
 static bool reaches(const struct config_listener *listener, const struct address *to)
 {
-    return listener->address.family == to->family &&
+    return listener->transport == TRANSPORT_UDP && listener->address.family == to->family &&
            (!address_is_loopback(&listener->address) || address_is_loopback(to));
 }
 
@@ -92,8 +92,8 @@ static void check_upstream(struct reader *r, const struct config_upstream *up)
     }
     if (!reached)
         reader_mistake(r, at,
-                       "no listener can send to upstream %s (another address family, or all "
-                       "listeners are on loopback); add one to listen",
+                       "no udp: listener can send to upstream %s (there is none, or of another "
+                       "address family, or on loopback); add one to listen",
                        up->name);
 }
 

@@ -74,10 +74,10 @@ static bool listener_parse(struct reader *r, const config_setting_t *at, const c
                        text);
         return false;
     }
-    if (out->transport != TRANSPORT_UDP) {
-        reader_mistake(r, at,
-                       "listen \"%s\": %s is not built yet in this version; listen on udp: alone",
-                       text, transport_name(out->transport));
+    if (out->transport != TRANSPORT_UDP && out->transport != TRANSPORT_TCP) {
+        reader_mistake(
+            r, at, "listen \"%s\": %s is not built yet in this version; choose udp: or tcp:", text,
+            transport_name(out->transport));
         return false;
     }
     if (!address_parse(span_of(colon + 1), 5060, &out->address)) {

@@ -6,6 +6,8 @@
  */
 #include "net/udp.h"
 
+#include "net/socket.h"
+
 #include <errno.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
@@ -71,30 +73,6 @@ void udp_fini(struct udp *u)
 
 /* ---- opening ---- */
 
-static bool complain(const struct config_listener *l, int error, FILE *errors)
-{
-    char text[80] = "";
-    struct buf where = buf_make(text, sizeof text - 1);
-    const char *remedy;
-
-    address_put(&where, &l->address);
-    switch (error) {
-    case EADDRINUSE:
-        remedy = "another program holds this port (ss -ulpn names it); stop it, or change listen";
-        break;
-    case EADDRNOTAVAIL:
-        remedy = "this host has no such address; change listen";
-        break;
-    case EACCES:
-        remedy = "ports below 1024 need CAP_NET_BIND_SERVICE; grant it, or change listen";
-        break;
-    default:
-        remedy = "change listen";
-    }
-    fprintf(errors, "udp:%s cannot be opened: %s; %s\n", text, strerror(error), remedy);
-    return false;
-}
-
 /* As much as can be had: the forced size needs CAP_NET_ADMIN, the other one is
  * cut to net.core.rmem_max and wmem_max. */
 static void widen(int fd, int forced, int plain)
@@ -117,26 +95,6 @@ static bool prepare(int fd, int family)
     /* No "don't fragment": a large INVITE must get through where the ICMP that
      * would tell us to fragment is filtered. */
     return setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof dont) == 0;
-}
-
-static int open_bound(const struct address *address, struct address *bound)
-{
-    struct sockaddr_storage at;
-    socklen_t at_n = address_to_sockaddr(address, &at);
-    int fd = socket(at.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int error;
-
-    if (fd < 0)
-        return -1;
-    if (prepare(fd, at.ss_family) && bind(fd, (struct sockaddr *)&at, at_n) == 0 &&
-        getsockname(fd, (struct sockaddr *)&at, &at_n) == 0) {
-        address_from_sockaddr(bound, (struct sockaddr *)&at);
-        return fd;
-    }
-    error = errno;
-    close(fd);
-    errno = error;
-    return -1;
 }
 
 /* ---- receiving ---- */
@@ -187,16 +145,16 @@ static void ready(void *self, uint32_t events)
 bool udp_open(struct udp *u, unsigned listener, const struct config_listener *l, FILE *errors)
 {
     struct udp_socket *s = &u->sockets[listener];
-    int fd = open_bound(&l->address, &s->bound);
+    int fd = socket_bind(&l->address, SOCK_DGRAM, prepare, &s->bound);
 
     if (fd < 0)
-        return complain(l, errno, errors);
+        return socket_complain(l, errno, errors);
     s->udp = u;
     s->listener = (uint8_t)listener;
     s->watch = (struct watch){.fd = fd, .events = EPOLLIN, .ready = ready, .self = s};
     outbox_open(&u->out, listener, fd);
     if (!loop_add(u->loop, &s->watch))
-        return complain(l, errno, errors);
+        return socket_complain(l, errno, errors);
     return true;
 }
 

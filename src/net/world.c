@@ -9,6 +9,7 @@
 
 #include "net/log.h"
 #include "net/route.h"
+#include "net/stream.h"
 #include "net/udp.h"
 
 #include <assert.h>
@@ -29,6 +30,8 @@ struct world {
     struct log *log;
     struct loop loop;
     struct udp udp;
+    struct streams streams;
+    const char *reserved; /* what datagram_reserve() gave last */
     struct route_cache routes;
     struct watch signals;
     sigset_t mask_before;
@@ -80,22 +83,30 @@ static char *port_reserve(void *self, size_t *capacity)
 {
     struct world *w = self;
 
-    return outbox_reserve(&w->udp.out, capacity);
+    char *room = outbox_reserve(&w->udp.out, capacity);
+
+    w->reserved = room;
+    return room;
 }
 
 static void port_commit(void *self, const struct flow *to, size_t n)
 {
     struct world *w = self;
 
-    outbox_commit(&w->udp.out, to, n);
+    if (transport_is_stream(to->transport))
+        streams_send(&w->streams, to, span_make(w->reserved, n));
+    else
+        outbox_commit(&w->udp.out, to, n);
 }
 
 static void port_local_address(void *self, const struct flow *to, struct address *out)
 {
     struct world *w = self;
     const struct address *advertised = &w->config->advertise;
-    struct address own = world_bound(w, to->listener);
+    struct address own;
 
+    if (!transport_is_stream(to->transport) || !streams_local(&w->streams, to, &own))
+        own = world_bound(w, to->listener);
     *out = own;
     if (advertised->family == own.family)
         *out = *advertised;
@@ -104,6 +115,43 @@ static void port_local_address(void *self, const struct flow *to, struct address
         *out = own; /* no route: whatever is built with it goes nowhere */
     if (out->port == 0)
         out->port = own.port;
+}
+
+/* For a connection that none of our TCP listeners could belong to. */
+static unsigned any_listener(const struct world *w, const struct address *peer)
+{
+    unsigned best = 0;
+
+    for (unsigned i = w->config->listen_count; i-- > 0;) {
+        const struct config_listener *l = &w->config->listen[i];
+
+        if (!transport_is_stream(l->transport) && l->address.family == peer->family)
+            best = i;
+    }
+    return best;
+}
+
+static bool port_stream_open(void *self, const struct address *peer, enum transport transport,
+                             struct flow *out)
+{
+    struct world *w = self;
+
+    return transport == TRANSPORT_TCP &&
+           streams_open(&w->streams, peer, any_listener(w, peer), out);
+}
+
+static void port_stream_close(void *self, const struct flow *flow)
+{
+    struct world *w = self;
+
+    streams_close(&w->streams, flow);
+}
+
+static bool port_flow_alive(void *self, const struct flow *flow)
+{
+    const struct world *w = self;
+
+    return streams_alive(&w->streams, flow);
 }
 
 /* store = "memory": there is nothing to wait for. */
@@ -131,6 +179,9 @@ static struct ports ports_of(struct world *w)
         .datagram_reserve = port_reserve,
         .datagram_commit = port_commit,
         .local_address = port_local_address,
+        .stream_open = port_stream_open,
+        .stream_close = port_stream_close,
+        .flow_alive = port_flow_alive,
         .journal_submit = port_journal_submit,
         .log = port_log,
     };
@@ -195,11 +246,26 @@ static enum log_level log_level_of(enum log_verbosity v)
     }
 }
 
-static void receive(void *self, const struct flow *from, struct span datagram)
+static void receive(void *self, const struct flow *from, struct span message)
 {
     const struct world *w = self;
 
-    w->handler->receive(w->handler->self, from, datagram);
+    w->handler->receive(w->handler->self, from, message);
+}
+
+static void closed(void *self, const struct flow *flow)
+{
+    const struct world *w = self;
+
+    w->handler->closed(w->handler->self, flow);
+}
+
+static bool streams_ready(struct world *w)
+{
+    const struct stream_handler handler = {.self = w, .receive = receive, .closed = closed};
+    const struct stream_limits limits = stream_limits_default(socket_raise_limit());
+
+    return streams_init(&w->streams, &w->loop, w->log, &handler, &limits, port_now_us(w) / 1000);
 }
 
 struct world *world_new(const struct config *config, int log_fd, FILE *errors)
@@ -216,7 +282,7 @@ struct world *world_new(const struct config *config, int log_fd, FILE *errors)
     w->loop.epoll = -1;
     block_signals(w);
     if (!udp_init(&w->udp, &w->loop, receive, w) || !loop_init(&w->loop) || !watch_signals(w) ||
-        !(w->log = log_new(log_fd, log_level_of(config->log_level)))) {
+        !(w->log = log_new(log_fd, log_level_of(config->log_level))) || !streams_ready(w)) {
         fprintf(errors, "the system refuses what midreg needs: %s\n", strerror(errno));
         world_free(w);
         return NULL;
@@ -228,6 +294,7 @@ void world_free(struct world *w)
 {
     if (!w)
         return;
+    streams_fini(&w->streams);
     udp_fini(&w->udp);
     if (w->signals.fd >= 0)
         close(w->signals.fd);
@@ -247,7 +314,20 @@ struct address world_bound(const struct world *w, unsigned listener)
     assert(listener < w->config->listen_count);
     if (w->udp.sockets[listener].watch.fd >= 0)
         return w->udp.sockets[listener].bound;
+    if (streams_bound(&w->streams, listener))
+        return *streams_bound(&w->streams, listener);
     return w->config->listen[listener].address;
+}
+
+static void say_listening_stream(struct world *w, unsigned listener)
+{
+    char text[80] = "";
+    struct buf where = buf_make(text, sizeof text - 1);
+    struct address bound = world_bound(w, listener);
+
+    address_put(&where, &bound);
+    log_say(w->log, LOG_INFO, "event=listening address=tcp:%s connections_max=%u", text,
+            w->streams.limits.connections);
 }
 
 static void say_listening(struct world *w, unsigned listener)
@@ -269,10 +349,18 @@ static void say_listening(struct world *w, unsigned listener)
 bool world_open(struct world *w, FILE *errors)
 {
     for (unsigned i = 0; i < w->config->listen_count; i++) {
-        assert(w->config->listen[i].transport == TRANSPORT_UDP);
-        if (!udp_open(&w->udp, i, &w->config->listen[i], errors))
-            return false;
-        say_listening(w, i);
+        const struct config_listener *l = &w->config->listen[i];
+
+        if (transport_is_stream(l->transport)) {
+            assert(l->transport == TRANSPORT_TCP);
+            if (!streams_listen(&w->streams, i, l, errors))
+                return false;
+            say_listening_stream(w, i);
+        } else {
+            if (!udp_open(&w->udp, i, l, errors))
+                return false;
+            say_listening(w, i);
+        }
     }
     return true;
 }
@@ -286,9 +374,14 @@ void world_run(struct world *w, const struct world_handler *handler)
     while (!w->stopping) {
         loop_wait(&w->loop, loop_timeout_ms(port_now_us(w), deadline_ms));
         handler->begin(handler->self);
+        streams_begin(&w->streams, port_now_us(w) / 1000);
         loop_dispatch(&w->loop);
+        streams_tell(&w->streams);
         deadline_ms = handler->end(handler->self);
         udp_flush(&w->udp);
+        streams_flush(&w->streams);
+        if (streams_next_ms(&w->streams) < deadline_ms)
+            deadline_ms = streams_next_ms(&w->streams);
     }
 }
 
@@ -314,5 +407,13 @@ void world_put_status(struct buf *out, const struct world *w)
     put_count(out, " datagrams_overflowed=", udp_overflowed(&w->udp));
     put_count(out, " datagrams_sent=", w->udp.out.sent);
     put_count(out, " datagrams_dropped=", w->udp.out.dropped);
+    put_count(out, " connections=", streams_count(&w->streams));
+    put_count(out, " connections_accepted=", w->streams.accepted);
+    put_count(out, " connections_opened=", w->streams.opened);
+    put_count(out, " connections_refused=", w->streams.refused);
+    put_count(out, " connections_cut=", w->streams.cut);
+    put_count(out, " stream_messages_received=", w->streams.received);
+    put_count(out, " stream_messages_sent=", w->streams.sent);
+    put_count(out, " stream_messages_dropped=", w->streams.dropped);
     put_count(out, " log_dropped=", log_dropped(w->log));
 }

@@ -21,8 +21,11 @@ struct world;
 struct world_handler {
     void *self;
     void (*begin)(void *self);
-    /* The bytes may be reused when it returns. */
-    void (*receive)(void *self, const struct flow *from, struct span datagram);
+    /* A datagram, or a message of a stream (sip/framer.h); the bytes may be reused
+     * when it returns. */
+    void (*receive)(void *self, const struct flow *from, struct span message);
+    /* Nothing more comes from this stream connection, or it could not be made. */
+    void (*closed)(void *self, const struct flow *flow);
     /* SIGTERM, SIGINT, SIGHUP or SIGUSR1 came. */
     void (*signal)(void *self, int number);
     /* Returns the monotonic millisecond at which the next turn must happen at

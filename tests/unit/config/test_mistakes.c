@@ -154,9 +154,9 @@ static void test_not_built_yet(void **state)
          "t.conf:3: auth = \"local\" is not built yet in this version; choose from \"upstream\", "},
         {GOOD "store = \"sqlite:/var/lib/midreg/midreg.db\"\n",
          "t.conf:3: store = \"sqlite:/var/lib/midreg/midreg.db\" is not built yet"},
-        {"listen = [ \"udp:127.0.0.1\",\n\"tcp:127.0.0.1:5060\" ]\n"
+        {"listen = [ \"udp:127.0.0.1\",\n\"ws:127.0.0.1:5060\" ]\n"
          "upstream = { a = { address = \"127.0.0.1:5080\" } }\n",
-         "t.conf:2: listen \"tcp:127.0.0.1:5060\": tcp is not built yet in this version"},
+         "t.conf:2: listen \"ws:127.0.0.1:5060\": ws is not built yet in this version"},
         {"listen = [ \"wss:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1:5080\" } }\n",
          "t.conf:1: listen \"wss:127.0.0.1\": wss is not built yet in this version"},
         {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1:5080\" },\n"
@@ -200,9 +200,14 @@ static void test_contradictions(void **state)
         {"domains = [ \"a.b\" ]\nupstream = { a = { address = \"127.0.0.1:5060\" } }\n",
          "t.conf:2: the address of upstream a is our own"},
         {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { a = { address = \"10.0.0.5:5080\" } }\n",
-         "t.conf:2: no listener can send to upstream a"},
+         "t.conf:2: no udp: listener can send to upstream a"},
         {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { a = { address = \"[::1]:5080\" } }\n",
-         "t.conf:2: no listener can send to upstream a"},
+         "t.conf:2: no udp: listener can send to upstream a"},
+        {"listen = [ \"tcp:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1:5080\" } }\n",
+         "t.conf:2: no udp: listener can send to upstream a"},
+        {"listen = [ \"udp:127.0.0.1\", \"tcp:127.0.0.1\",\n\"tcp:127.0.0.1:5060\" ]\n"
+         "upstream = { a = { address = \"127.0.0.1:5080\" } }\n",
+         "t.conf:2: listen \"tcp:127.0.0.1:5060\" takes the same port as entry 2"},
     };
 
     (void)state;

@@ -37,9 +37,11 @@ static void test_defaults(void **state)
     struct config *c = parse("domains = [ \"example.com\" ]\n" UPSTREAM);
 
     (void)state;
-    assert_int_equal(c->listen_count, 1);
+    assert_int_equal(c->listen_count, 2);
     assert_int_equal(c->listen[0].transport, TRANSPORT_UDP);
     assert_address(&c->listen[0].address, "0.0.0.0:5060");
+    assert_int_equal(c->listen[1].transport, TRANSPORT_TCP);
+    assert_address(&c->listen[1].address, "0.0.0.0:5060");
     assert_int_equal(c->advertise.family, ADDRESS_NONE);
     assert_int_equal(c->mode, MODE_AOR);
     assert_int_equal(c->auth, AUTH_UPSTREAM);
@@ -70,7 +72,8 @@ static void test_defaults(void **state)
 
 static void test_everything_set(void **state)
 {
-    struct config *c = parse("listen = [ \"udp:10.0.0.9\", \"UDP:[2001:db8::1]:5070\" ]\n"
+    struct config *c = parse("listen = [ \"udp:10.0.0.9\", \"UDP:[2001:db8::1]:5070\",\n"
+                             "  \"tcp:10.0.0.9\", \"Tcp:[::]:5070\" ]\n"
                              "advertise = \"203.0.113.7\"\n"
                              "domains = [ \"Example.COM\", \"10.0.0.9\", \"[2001:db8::1]\" ]\n"
                              "mode = \"aor\"\n auth = \"none\"\n allow-open-upstream = true\n"
@@ -86,9 +89,13 @@ static void test_everything_set(void **state)
                              "  challenges-calls = true } }\n");
 
     (void)state;
-    assert_int_equal(c->listen_count, 2);
+    assert_int_equal(c->listen_count, 4);
     assert_address(&c->listen[0].address, "10.0.0.9:5060");
     assert_address(&c->listen[1].address, "[2001:db8::1]:5070");
+    assert_int_equal(c->listen[2].transport, TRANSPORT_TCP);
+    assert_address(&c->listen[2].address, "10.0.0.9:5060"); /* the same as UDP's */
+    assert_int_equal(c->listen[3].transport, TRANSPORT_TCP);
+    assert_address(&c->listen[3].address, "[::]:5070");
     assert_int_equal(c->advertise.family, ADDRESS_IP4);
     assert_int_equal(c->advertise.port, 0);
     assert_int_equal(c->domain_count, 3);

@@ -46,6 +46,13 @@ static void on_receive(void *self, const struct flow *from, struct span datagram
     fail();
 }
 
+static void on_closed(void *self, const struct flow *flow)
+{
+    (void)self;
+    (void)flow;
+    fail();
+}
+
 /* A deadline every 20 ms, five times. */
 static uint64_t end_of_deadlines(void *self)
 {
@@ -95,7 +102,12 @@ static void test_deadline(void **state)
 {
     struct config c = {.log_level = LOG_LEVEL_WARN};
     struct host h = {.world = new_world(&c)};
-    const struct world_handler handler = {&h, on_begin, on_receive, on_signal, end_of_deadlines};
+    const struct world_handler handler = {.self = &h,
+                                          .begin = on_begin,
+                                          .receive = on_receive,
+                                          .closed = on_closed,
+                                          .signal = on_signal,
+                                          .end = end_of_deadlines};
     uint64_t before;
 
     (void)state;
@@ -112,8 +124,12 @@ static void test_signals(void **state)
 {
     struct config c = {.log_level = LOG_LEVEL_WARN};
     struct host h = {.world = new_world(&c)};
-    const struct world_handler handler = {&h, on_begin, on_receive, on_signal,
-                                          end_without_deadline};
+    const struct world_handler handler = {.self = &h,
+                                          .begin = on_begin,
+                                          .receive = on_receive,
+                                          .closed = on_closed,
+                                          .signal = on_signal,
+                                          .end = end_without_deadline};
     int ends[2];
 
     (void)state;

@@ -49,6 +49,13 @@ static void on_receive(void *self, const struct flow *from, struct span datagram
         world_stop(e->world);
 }
 
+static void on_closed(void *self, const struct flow *flow)
+{
+    (void)self;
+    (void)flow;
+    fail();
+}
+
 static void on_signal(void *self, int number)
 {
     (void)self;
@@ -95,7 +102,12 @@ static int tear_down(void **state)
 
 static void run(struct echo *e, unsigned expected)
 {
-    const struct world_handler handler = {e, on_begin, on_receive, on_signal, on_end};
+    const struct world_handler handler = {.self = e,
+                                          .begin = on_begin,
+                                          .receive = on_receive,
+                                          .closed = on_closed,
+                                          .signal = on_signal,
+                                          .end = on_end};
 
     e->expected = expected;
     e->received = 0;
