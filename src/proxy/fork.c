@@ -17,6 +17,9 @@
 #include "proxy/strip.h"
 #include "sip/build.h"
 
+/* RFC 4320 4.1: when a client of a non-INVITE has come to T2 with its copies. */
+#define TRYING_AFTER_MS 3500
+
 /* RFC 3326; this text is what phones look for to log no missed call. */
 #define REASON_ELSEWHERE SPAN("SIP;cause=200;text=\"Call completed elsewhere\"")
 
@@ -25,6 +28,18 @@ static void fork_cancelled(void *self, struct server_tx *tx, const struct sip_me
 static const struct server_user fork_server_user = {.cancelled = fork_cancelled};
 
 /* ---- life ------------------------------------------------------------------- */
+
+static void fork_arm(struct fork *f)
+{
+    uint64_t due = f->turn_ms;
+
+    if (f->trying_ms && (!due || f->trying_ms < due))
+        due = f->trying_ms;
+    if (due)
+        wheel_arm(&f->proxy->rt->wheel, &f->timer, TIMER_FORK, due);
+    else
+        wheel_disarm(&f->proxy->rt->wheel, &f->timer);
+}
 
 /* NULL: no memory or room; the request is answered. */
 static struct fork *fork_new(struct proxy *p, const struct sip_message *request,
@@ -49,8 +64,11 @@ static struct fork *fork_new(struct proxy *p, const struct sip_message *request,
     f->state = FORK_OPEN;
     arena_init(&f->arena);
     tx->owner = handle_pack(handle);
-    if (f->method == SIP_INVITE) /* at once: RFC 3261 16.2; other methods: RFC 4320 4.1 */
+    if (f->method == SIP_INVITE) /* at once: RFC 3261 16.2 */
         server_reply(tx, 100, NULL, SPAN_NONE);
+    else
+        f->trying_ms = p->rt->now_ms + TRYING_AFTER_MS;
+    fork_arm(f);
     return f;
 }
 
@@ -216,14 +234,17 @@ static void fork_start_group(struct fork *f)
         if (b->state == BRANCH_WAITING)
             fork_start_branch(f, b, server);
     f->starting = false;
+    f->turn_ms = 0;
     if (server && fork_has(f, BRANCH_WAITING))
-        wheel_arm(&p->rt->wheel, &f->timer, TIMER_FORK, p->rt->now_ms + p->config->fork_timeout_ms);
+        f->turn_ms = p->rt->now_ms + p->config->fork_timeout_ms;
+    fork_arm(f);
 }
 
 /* Cancels what has no final answer yet: 16.7 step 10, 16.10. */
 static void fork_cancel_branches(struct fork *f, struct span reason)
 {
-    wheel_disarm(&f->proxy->rt->wheel, &f->timer);
+    f->turn_ms = 0;
+    fork_arm(f);
     if (f->method != SIP_INVITE) /* RFC 3261 9.1: nothing else is cancelled */
         return;
     for (struct branch *b = f->branches; b; b = b->next)
@@ -415,16 +436,23 @@ const struct client_user fork_branch_user = {
 
 /* ---- timers ----------------------------------------------------------------- */
 
-/* fork-timeout: the next group starts, those before ring on. */
-static void fork_turn(void *self, struct timer *t)
+static void fork_fire(void *self, struct timer *t)
 {
     struct fork *f = (struct fork *)((char *)t - offsetof(struct fork, timer));
+    struct proxy *p = self;
+    struct server_tx *server = server_get(p->transactions, f->server);
 
-    (void)self;
-    if (f->state != FORK_OPEN)
-        return;
-    fork_start_group(f);
-    fork_settle(f);
+    if (f->trying_ms && p->rt->now_ms >= f->trying_ms) {
+        f->trying_ms = 0;
+        if (server)
+            server_reply(server, 100, NULL, SPAN_NONE);
+    }
+    if (f->turn_ms && p->rt->now_ms >= f->turn_ms) { /* fork-timeout: those before ring on */
+        fork_start_group(f);
+        fork_settle(f);
+    } else {
+        fork_arm(f);
+    }
 }
 
 /* Timer C: 16.8. The CANCEL brings a final answer, or the branch times out. */
@@ -444,7 +472,7 @@ static void fork_timer_c(void *self, struct timer *t)
 void forks_init(struct proxy *p)
 {
     slab_init(&p->forks, sizeof(struct fork), FORKS_MAX);
-    wheel_handler(&p->rt->wheel, TIMER_FORK, fork_turn, p);
+    wheel_handler(&p->rt->wheel, TIMER_FORK, fork_fire, p);
     wheel_handler(&p->rt->wheel, TIMER_BRANCH, fork_timer_c, p);
 }
 

@@ -55,7 +55,9 @@ struct fork {
     struct handle handle;
     struct handle server;
     struct arena arena; /* branches and answers that are kept */
-    struct timer timer; /* TIMER_FORK: the next group's turn */
+    struct timer timer; /* TIMER_FORK: the earlier one of the two below */
+    uint64_t turn_ms;   /* the next group's turn; 0: none waits */
+    uint64_t trying_ms; /* 100 is due, if nothing was answered until then; 0: no more */
     struct fork_order order;
     struct branch *branches; /* by falling q */
     struct branch *winner;

@@ -17,6 +17,17 @@ static bool is_sip(const struct sip_uri *uri)
     return uri->scheme == SIP_SCHEME_SIP || uri->scheme == SIP_SCHEME_SIPS;
 }
 
+/*
+ * Does the flow say who it is? Behind another proxy many phones share one flow
+ * (design 3.2); where everybody is trusted that does not matter.
+ */
+static bool flow_is_one_phones(const struct proxy *p, const struct sip_message *m)
+{
+    struct sip_via second;
+
+    return p->config->auth == AUTH_NONE || !sip_via_second(m, &second);
+}
+
 /* The live binding of this AOR whose proved flow is `from`, or NULL. */
 static const struct binding *binding_on_flow(const struct proxy *p, const struct aor *a,
                                              const struct flow *from)
@@ -41,7 +52,7 @@ static void find_caller(const struct proxy *p, const struct inspected *r, const 
         return;
     out->aor_hash = location_hash(p->location, buf_done(&aor));
     a = location_find(p->location, out->aor_hash);
-    if (a && span_eq(aor_text(a), buf_done(&aor)))
+    if (a && span_eq(aor_text(a), buf_done(&aor)) && flow_is_one_phones(p, r->m))
         b = binding_on_flow(p, a, from);
     if (b)
         out->binding_id = b->id;

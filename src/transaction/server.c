@@ -231,6 +231,10 @@ bool server_receive(struct transactions *t, const struct sip_message *request,
         return false;
     if (request->method == SIP_ACK)
         return server_ack(tx);
+    /* RFC 3261 9.2 compares fields that everybody who was called has seen: who
+     * cancels must be where the INVITE came from as well. */
+    if (request->method == SIP_CANCEL && !address_same_host(&from->peer, &tx->source.peer))
+        return false;
     if (request->method == SIP_CANCEL)
         server_cancel(tx, request, from);
     else

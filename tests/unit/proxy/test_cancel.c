@@ -117,6 +117,31 @@ static void a_phone_cancels_its_own_call(void **state)
     assert_int_equal(stage_count(s, COUNTER_CANCELS), 0); /* those to phones are counted */
 }
 
+/* Who was called has seen all that a CANCEL must repeat. */
+static void nobody_else_cancels_a_call(void **state)
+{
+    struct stage *s = *state;
+    const struct fake_datagram *one;
+
+    stage_phone(s, AL, AL_1, 1000);
+    stage_phone(s, AL, AL_2, 1000);
+    stage_call(s);
+    one = stage_take(s, AL_1, "INVITE");
+    stage_answer(s, one, 180, "");
+    stage_receive_format(s, AL_2,
+                         "CANCEL %s SIP/2.0\n"
+                         "Via: SIP/2.0/UDP " PBX ";branch=z9hG4bK-test-%u;rport\n"
+                         "From: <sip:pbx@example.com>;tag=from\n"
+                         "To: <sip:callee@example.com>\n"
+                         "Call-ID: call\nCSeq: 7 CANCEL\nContent-Length: 0\n\n",
+                         stage_contact(s, AL), s->serial);
+    stage_take(s, AL_2, "SIP/2.0 481");
+    stage_none(s, AL_1, "CANCEL");
+    stage_answer(s, one, 200, "");
+    stage_take(s, PBX, "SIP/2.0 180");
+    stage_take(s, PBX, "SIP/2.0 200");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -127,6 +152,7 @@ int main(void)
         IN_STAGE(a_cancel_after_the_answer_changes_nothing),
         IN_STAGE(a_cancel_of_nothing_is_481),
         IN_STAGE(a_phone_cancels_its_own_call),
+        IN_STAGE(nobody_else_cancels_a_call),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -394,6 +394,28 @@ static void a_request_that_is_no_invite_forks_too(void **state)
     assert_int_equal(stage_count(s, COUNTER_BRANCHES), 0);
 }
 
+/* RFC 4320 4.1: but when its copies have come down to one in four seconds. */
+static void a_slow_message_gets_100_after_t2(void **state)
+{
+    static const unsigned q[] = {1000, 500};
+    struct stage *s = *state;
+    const struct fake_datagram *one;
+
+    phones(s, 2, q);
+    stage_request(s, PBX, "MESSAGE", stage_contact(s, AL), "");
+    one = stage_take(s, AL_1, "MESSAGE");
+    fake_advance(&s->fake, 3499);
+    stage_none(s, PBX, "SIP/2.0");
+    fake_advance(&s->fake, 1);
+    assert_int_equal(stage_take(s, PBX, "SIP/2.0 100")->at_ms, 1003500);
+    stage_none(s, AL_2, "MESSAGE");
+    fake_advance(&s->fake, 16500); /* fork-timeout is as it was */
+    stage_answer(s, stage_take(s, AL_2, "MESSAGE"), 200, "");
+    stage_take(s, PBX, "SIP/2.0 200");
+    stage_none(s, PBX, "SIP/2.0");
+    stage_answer(s, one, 200, "");
+}
+
 /* RFC 4320 4.2 */
 static void no_408_to_a_request_that_is_no_invite(void **state)
 {
@@ -503,6 +525,7 @@ int main(void)
         IN_STAGE(timer_c_ends_endless_ringing),
         IN_STAGE(timer_c_and_no_answer_to_the_cancel_is_408),
         IN_STAGE(a_request_that_is_no_invite_forks_too),
+        IN_STAGE(a_slow_message_gets_100_after_t2),
         IN_STAGE(no_408_to_a_request_that_is_no_invite),
         IN_STAGE(a_6xx_to_a_message_is_final),
         IN_STAGE(what_fits_in_no_datagram_is_513),

@@ -120,6 +120,22 @@ static void an_unproved_flow_is_no_proof(void **state)
     refused(s, AL_1, "INVITE", BO, "", "SIP/2.0 403 ");
 }
 
+/* A proxy speaks for many: its flow proves none of them. */
+static void behind_a_proxy_the_flow_is_no_proof(void **state)
+{
+    static const char via[] = "Via: SIP/2.0/UDP 192.0.2.1;branch=z9hG4bKinner\n";
+    struct stage *s = *state;
+
+    stage_phone(s, AL, AL_1, 1000);
+    passes(s, AL_1, "MESSAGE", BO, via); /* auth = "none": nobody is a stranger */
+    s->config.auth = AUTH_UPSTREAM;
+    refused(s, AL_1, "INVITE", BO, via, "SIP/2.0 403 ");
+    refused(s, AL_1, "MESSAGE", BO, via, "SIP/2.0 403 ");
+    passes(s, AL_1, "MESSAGE", BO, "");
+    s->config.upstream[0].challenges_calls = true;
+    passes(s, AL_1, "INVITE", BO, via);
+}
+
 static void who_challenges_calls_may_be_asked_by_anybody(void **state)
 {
     struct stage *s = *state;
@@ -197,6 +213,7 @@ int main(void)
         IN_STAGE(all_methods_and_targets_of_a_proved_phone_pass),
         IN_STAGE(strangers_and_liars_are_refused),
         IN_STAGE(an_unproved_flow_is_no_proof),
+        IN_STAGE(behind_a_proxy_the_flow_is_no_proof),
         IN_STAGE(who_challenges_calls_may_be_asked_by_anybody),
         IN_STAGE(routes_of_phones_are_not_followed),
         IN_STAGE(identities_of_phones_are_removed),

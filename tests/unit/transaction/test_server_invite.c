@@ -143,6 +143,22 @@ static void test_cancel(void **state)
     assert_true(talk_starts(fake_sent(&k->fake, 3), "SIP/2.0 487 "));
 }
 
+/* It repeats what everybody has seen who was called, but comes from elsewhere. */
+static void test_cancel_of_somebody_else(void **state)
+{
+    struct talk *k = *state;
+    struct flow other = fake_flow("10.0.0.2:5060");
+    struct flow moved = fake_flow("10.0.0.1:5070"); /* another port is no other host */
+    struct server_tx *tx = invite(k);
+
+    server_reply(tx, 180, NULL, SPAN_NONE);
+    assert_false(server_receive(&k->t, talk_request(k, "CANCEL", VIA, TO, ""), &other));
+    assert_int_equal(k->cancelled, 0);
+    assert_true(server_receive(&k->t, talk_request(k, "CANCEL", VIA, TO, ""), &moved));
+    assert_int_equal(k->cancelled, 1);
+    server_reply(tx, 487, NULL, SPAN_NONE);
+}
+
 static void test_cancel_after_final(void **state)
 {
     struct talk *k = *state;
@@ -217,6 +233,7 @@ int main(void)
         IN_TALK(test_accepted_passes_further_2xx),
         IN_TALK(test_one_final_answer),
         IN_TALK(test_cancel),
+        IN_TALK(test_cancel_of_somebody_else),
         IN_TALK(test_cancel_after_final),
         IN_TALK(test_cancel_without_match),
         IN_TALK(test_reliable),
