@@ -1,5 +1,5 @@
 # Everything of substance stands in tools/; each target is one script.
-.PHONY: all run demo test verify fuzz check clean
+.PHONY: all run demo test verify fuzz bench bench-quick check clean
 
 all:
 	@tools/install-deps build
@@ -29,6 +29,16 @@ verify:
 fuzz:
 	@tools/install-deps verify
 	@exec tools/with-proc tools/fuzz $(or $(FUZZ_SECONDS),60)
+
+# midreg, Kamailio and the kernel's floor in turns; docs/benchmarks.md tells how to
+# read it. `make bench-quick` takes two minutes.
+bench:
+	@tools/install-deps bench
+	@exec tools/bench
+
+bench-quick:
+	@tools/install-deps bench
+	@exec tools/bench --quick
 
 check:
 	@tools/check-rooms

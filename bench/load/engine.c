@@ -179,6 +179,8 @@ static bool run_until(struct load *l, uint64_t until, uint64_t step)
         l->now_ns = load_now_ns();
         if (l->now_ns - swept_ns > SWEEP_NS) {
             sweep(l);
+            if (l->order.work->tick)
+                l->order.work->tick(l, (l->now_ns - began_ns) / 1000000);
             swept_ns = l->now_ns;
         }
     }

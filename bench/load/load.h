@@ -20,7 +20,7 @@
 #define CONTACTS_MAX  16
 #define SLOTS_MAX     65536
 #define WINDOW        64   /* of a closed loop */
-#define LOST_AFTER_MS 3000 /* an operation without its end */
+#define LOST_AFTER_MS 5000 /* an operation without its end */
 #define TARGET_SIZE   64
 
 struct load;
@@ -30,6 +30,8 @@ struct work {
     /* Sends its first message. */
     void (*begin)(struct load *l, uint32_t slot);
     void (*receive)(struct load *l, unsigned socket, const struct fields *f, struct span datagram);
+    /* From time to time, or NULL. `since_ms`: the run began. */
+    void (*tick)(struct load *l, uint64_t since_ms);
 };
 
 /* One operation on its way. */

@@ -12,9 +12,11 @@
 
 #include <stdlib.h>
 
-#define INVITE_SIZE_MAX 3000
-#define DIALOG_SIZE_MAX 1000
-#define WINNER          0 /* the contact that answers */
+#define INVITE_SIZE_MAX   3000
+#define DIALOG_SIZE_MAX   1000
+#define WINNER            0 /* the contact that answers */
+#define STORM_PATIENCE_MS 2000
+#define STORM_PAUSE_NS    300000000ull
 
 struct leg {
     bool invited;
@@ -38,7 +40,10 @@ struct call {
 
 struct calls {
     uint32_t contacts;
-    uint32_t cancelled; /* storm: slots before this one */
+    uint32_t next;    /* storm: slots before this one had their turn to be cancelled */
+    uint64_t cancels; /* storm: that were sent */
+    bool ending;      /* storm: calls are cancelled now */
+    bool impatient;   /* storm: though not all ring */
     struct call *call;
     struct leg *leg;
 };
@@ -63,7 +68,9 @@ bool call_prepare(struct load *l)
     free(c->call);
     free(c->leg);
     c->contacts = l->order.contacts;
-    c->cancelled = 0;
+    c->next = 0;
+    c->cancels = 0;
+    c->ending = c->impatient = false;
     c->call = calloc(l->order.window, sizeof *c->call);
     c->leg = calloc((size_t)l->order.window * c->contacts, sizeof *c->leg);
     return c->call && c->leg;
@@ -215,14 +222,34 @@ static bool keep_dialog(struct call *c, const struct fields *f)
  * the beginning is meant to be a storm. */
 static void cancel_more(struct load *l)
 {
-    if (l->tally.rings < l->order.count * l->order.contacts)
-        return;
-    while (l->calls->cancelled < l->order.window && l->calls->cancelled < l->ended + WINDOW) {
-        uint32_t slot = l->calls->cancelled++;
+    struct calls *c = l->calls;
 
-        if (l->slot[slot].busy)
+    if (!c->ending)
+        return;
+    while (c->next < l->order.window && c->cancels < l->ended + WINDOW) {
+        uint32_t slot = c->next++;
+
+        /* After the patience: what rings nowhere will not end by a CANCEL either. */
+        if (l->slot[slot].busy && (!c->impatient || call_of(l, slot)->ringing)) {
             send_cancel(l, slot);
+            c->cancels++;
+        }
     }
+}
+
+/* All phones ring and the server has heard of it; or not all will: a lost datagram
+ * shall cost its own call alone. */
+static void storm_tick(struct load *l, uint64_t since_ms)
+{
+    struct calls *c = l->calls;
+    bool all = l->tally.rings >= l->order.count * l->order.contacts;
+
+    if (c->ending || (!(all && l->now_ns - l->tally.ring_last_ns > STORM_PAUSE_NS) &&
+                      since_ms <= STORM_PATIENCE_MS))
+        return;
+    c->ending = true;
+    c->impatient = !all;
+    cancel_more(l);
 }
 
 /* BYE follows when all legs have what they are due; the 487 to the caller of a storm
@@ -346,8 +373,6 @@ static void receive_invite(struct load *l, uint32_t slot, uint32_t contact, stru
     l->tally.rings++;
     l->tally.ring_last_ns = load_now_ns();
     answer(l, leg, contact, f, "180 Ringing");
-    if (l->order.work == &work_storm)
-        cancel_more(l);
 }
 
 static void receive_cancel(struct load *l, uint32_t contact, struct leg *leg,
@@ -417,5 +442,5 @@ static void receive(struct load *l, unsigned socket, const struct fields *f, str
         receive_request(l, (uint32_t)(id >> 32), socket, f, datagram);
 }
 
-const struct work work_call = {begin, receive};
-const struct work work_storm = {begin, receive};
+const struct work work_call = {begin, receive, NULL};
+const struct work work_storm = {begin, receive, storm_tick};

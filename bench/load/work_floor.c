@@ -121,4 +121,4 @@ static void receive(struct load *l, unsigned socket, const struct fields *f, str
         advance(l, order.slot);
 }
 
-const struct work work_floor = {begin, receive};
+const struct work work_floor = {begin, receive, NULL};

@@ -74,4 +74,4 @@ static void receive(struct load *l, unsigned socket, const struct fields *f, str
     }
 }
 
-const struct work work_register = {begin, receive};
+const struct work work_register = {begin, receive, NULL};
