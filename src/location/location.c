@@ -124,12 +124,14 @@ static void binding_write(struct binding *b, uint32_t id, const struct binding_s
         .uri_n = (uint16_t)spec->uri.n,
         .params_n = (uint16_t)spec->params.n,
         .call_id_n = (uint16_t)spec->call_id.n,
+        .path_n = (uint16_t)spec->path.n,
         .flags = spec->flags,
         .q_given = spec->q_given,
     };
     at = put_text(at, spec->uri);
     at = put_text(at, spec->params);
     at = put_text(at, spec->call_id);
+    at = put_text(at, spec->path);
     memset(at, 0, (size_t)(end - at));
 }
 
@@ -141,13 +143,14 @@ static struct binding *record_rebuild(struct location *l, struct aor **record, s
                                       size_t old_n, uint32_t id, const struct binding_spec *spec)
 {
     struct aor *old = *record;
-    size_t n = record_pad(sizeof(struct binding) + spec->uri.n + spec->params.n + spec->call_id.n);
+    size_t n = record_pad(sizeof(struct binding) + spec->uri.n + spec->params.n + spec->call_id.n +
+                          spec->path.n);
     size_t size = old->size - old_n + n;
     struct aor *a;
     struct binding *b;
 
     if (spec->uri.n > TEXT_MAX || spec->params.n > TEXT_MAX || spec->call_id.n > TEXT_MAX ||
-        size > UINT32_MAX)
+        spec->path.n > TEXT_MAX || size > UINT32_MAX)
         return NULL;
     a = malloc(size);
     if (!a)

@@ -45,6 +45,7 @@ struct binding_spec {
     struct span uri;
     struct span params;
     struct span call_id;
+    struct span path;
     struct flow flow;
     uint64_t expires_ms;
     uint64_t proved_ms;

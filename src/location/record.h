@@ -65,8 +65,8 @@ struct binding {
     uint16_t call_id_n;
     uint8_t flags;   /* enum binding_flag */
     uint8_t q_given; /* the phone wrote a q */
-    uint8_t zero[2];
-    /* texts: uri, params, call_id */
+    uint16_t path_n;
+    /* texts: uri, params, call_id, path */
 };
 
 struct aor {
@@ -130,6 +130,13 @@ static inline struct span binding_params(const struct binding *b)
 static inline struct span binding_call_id(const struct binding *b)
 {
     return span_make((const char *)(b + 1) + b->uri_n + b->params_n, b->call_id_n);
+}
+
+/* The Path vector it was registered with, as a Route value "<uri>, <uri>" in
+ * order; empty: none (RFC 3327). */
+static inline struct span binding_path(const struct binding *b)
+{
+    return span_make((const char *)(b + 1) + b->uri_n + b->params_n + b->call_id_n, b->path_n);
 }
 
 /* Counts as registered at this moment? */

@@ -46,14 +46,25 @@ static void put_contacts(struct buf *out, const struct aor *a, uint64_t now_ms)
     }
 }
 
+static void put_fields_of(struct buf *out, const struct sip_message *m, enum sip_header_id id)
+{
+    for (const struct sip_header *h = sip_first(m, id); h; h = sip_next(m, h))
+        buf_span(out, h->line);
+}
+
 /* The fields of a 200. No Expires header: weak phones would take it for their
  * own (peers.md row 7). */
-static void put_ok_fields(struct registrar *r, struct buf *out, uint64_t hash)
+static void put_ok_fields(struct registrar *r, struct buf *out, uint64_t hash,
+                          const struct sip_message *m)
 {
     put_contacts(out, location_find(r->with.location, hash), r->rt->now_ms);
     buf_lit(out, "Date: ");
     sip_put_date(out, r->rt->ports->wall_s(r->rt->ports->world));
     buf_lit(out, "\r\n");
+    if (sip_has(m, SIP_H_PATH)) { /* RFC 3327 5.3: what was registered with */
+        buf_lit(out, "Supported: path\r\n");
+        put_fields_of(out, m, SIP_H_PATH);
+    }
 }
 
 static bool is_durable(struct registrar *r, uint64_t hash, uint64_t *sequence)
@@ -107,7 +118,7 @@ void answer_ok(struct registrar *r, const struct sip_message *m, const struct fl
     out.p = ports->datagram_reserve(ports->world, &cap);
     out = buf_make(out.p, cap);
     sip_reply_begin(&out, m, 200, NULL, server_stateless_tag(r->rt, m, tag_room), &from->peer);
-    put_ok_fields(r, &out, hash);
+    put_ok_fields(r, &out, hash, m);
     sip_put_end(&out, SPAN_NONE);
     if (out.overflow)
         server_reject(r->rt, m, from, 500, "Answer Too Long", SPAN_NONE);
@@ -128,7 +139,7 @@ static void send_ok_in(struct registrar *r, struct handle server, uint64_t hash)
         return;
     fields.p = ports->datagram_reserve(ports->world, &cap);
     fields = buf_make(fields.p, cap);
-    put_ok_fields(r, &fields, hash);
+    put_ok_fields(r, &fields, hash, tx->request);
     if (fields.overflow)
         server_reply(tx, 500, "Answer Too Long", SPAN_NONE);
     else
@@ -204,12 +215,6 @@ void answer_unavailable_in(struct registrar *r, struct handle server, const char
         return;
     runtime_count(r->rt, COUNTER_REGISTER_REFUSED);
     server_reply(tx, 503, reason, driver_retry_after(r, room));
-}
-
-static void put_fields_of(struct buf *out, const struct sip_message *m, enum sip_header_id id)
-{
-    for (const struct sip_header *h = sip_first(m, id); h; h = sip_next(m, h))
-        buf_span(out, h->line);
 }
 
 void answer_passed_on(struct registrar *r, struct handle server, const struct sip_message *response)

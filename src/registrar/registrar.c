@@ -30,6 +30,8 @@ static bool put_unsupported(struct buf *out, const struct sip_message *m, enum s
 
     sip_list_init(&it, m, id);
     while (sip_list_next(&it, &value)) {
+        if (span_ieq(value, SPAN("path"))) /* RFC 3327 5.3 */
+            continue;
         buf_lit(out, "Unsupported: ");
         buf_span(out, value);
         buf_lit(out, "\r\n");
@@ -37,7 +39,7 @@ static bool put_unsupported(struct buf *out, const struct sip_message *m, enum s
     return !it.bad;
 }
 
-/* RFC 3261 8.2.2.3: no extension that a phone could require is built yet. */
+/* RFC 3261 8.2.2.3. GIN (RFC 6140) is refused here too. */
 static bool refuse_extensions(struct registrar *r, const struct sip_message *m,
                               const struct flow *from)
 {
@@ -148,6 +150,7 @@ static struct binding_spec spec_of(struct registrar *r, const struct register_re
         .uri = c->uri_text,
         .params = c->params,
         .call_id = rq->call_id,
+        .path = rq->path,
         .flow = rq->flow,
         .expires_ms = r->rt->now_ms + (uint64_t)change->granted_s * 1000,
         .proved_ms = r->rt->now_ms,

@@ -134,6 +134,43 @@ static bool is_direct(const struct sip_message *m)
     return !sip_has(m, SIP_H_PATH) && !sip_via_second(m, &second);
 }
 
+/*
+ * RFC 3327 5.3: the vector is kept in order. `Supported: path` is not asked for:
+ * who put the Path there relies on it, and many phones behind edge proxies do
+ * not say it.
+ */
+static bool decode_path(const struct sip_message *m, struct register_request *out,
+                        struct sip_fault *fault)
+{
+    size_t most = sizeof out->room - out->room_used;
+    struct buf path =
+        buf_make(out->room + out->room_used, most < REQUEST_PATH_MAX ? most : REQUEST_PATH_MAX);
+    unsigned uris = 0;
+    struct sip_list it;
+    struct span value;
+
+    out->path = SPAN_NONE;
+    sip_list_init(&it, m, SIP_H_PATH);
+    while (sip_list_next(&it, &value)) {
+        struct sip_nameaddr na;
+
+        if (!sip_nameaddr_parse(value, &na, fault))
+            return false;
+        if (!na.bracketed || (na.uri.scheme != SIP_SCHEME_SIP && na.uri.scheme != SIP_SCHEME_SIPS))
+            return refuse(fault, 400, "Bad Path");
+        if (uris++)
+            buf_lit(&path, ", ");
+        buf_span(&path, value);
+    }
+    if (it.bad)
+        return refuse(fault, 400, "Bad Path");
+    if (path.overflow || uris > REQUEST_PATH_URIS_MAX)
+        return refuse(fault, 400, "Path too long");
+    out->path = buf_done(&path);
+    out->room_used += path.n;
+    return true;
+}
+
 bool request_decode(const struct sip_message *m, const struct flow *from,
                     struct register_request *out, struct sip_fault *fault)
 {
@@ -152,5 +189,5 @@ bool request_decode(const struct sip_message *m, const struct flow *from,
     if (!sip_cseq_parse(sip_value(m, SIP_H_CSEQ), &cseq, fault))
         return false;
     out->cseq = cseq.number;
-    return decode_to(m, out, fault) && decode_contacts(m, out, fault);
+    return decode_to(m, out, fault) && decode_path(m, out, fault) && decode_contacts(m, out, fault);
 }

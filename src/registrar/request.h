@@ -12,6 +12,9 @@
 /* Contacts in one REGISTER; more are refused with 403. */
 #define REQUEST_CONTACTS_MAX 32
 #define REQUEST_ROOM         4096
+/* The Path vector of one REGISTER (RFC 3327); more is refused with 400. */
+#define REQUEST_PATH_MAX      1024
+#define REQUEST_PATH_URIS_MAX 8
 /* The longest contact URI: all contacts of an AOR are listed in one answer. */
 #define REQUEST_URI_MAX 2048
 /* What a phone gets that asks for nothing, or for something unreadable
@@ -32,6 +35,7 @@ struct register_request {
     uint64_t hash;   /* of the AOR; set by the driver */
     struct span to_uri;
     struct span call_id;
+    struct span path; /* as one Route value "<uri>, <uri>"; empty: none */
     uint32_t cseq;
     struct flow flow;
     bool star;        /* Contact: * with Expires: 0 */

@@ -69,18 +69,19 @@ static bool flow_matches(const struct binding *b, const struct register_request 
                          uint64_t now_ms)
 {
     return binding_live(b, now_ms) && (b->flags & BINDING_FLOW_PROVED) &&
-           flow_equal(&b->flow, &rq->flow) && same_call(b, rq);
+           flow_equal(&b->flow, &rq->flow) && same_call(b, rq) &&
+           span_eq(binding_path(b), rq->path);
 }
 
 /*
  * Design 3.2: a flow proves a refresh by the phone that was proved on it. It
- * proves neither a removal nor anything that came through an edge proxy, where
- * many phones share a flow.
+ * does not prove a removal. Behind an edge proxy many phones share a flow: there
+ * an identical Path is asked for too, and without Path it proves nothing.
  */
 static bool flow_proves(const struct aor *record, const struct register_request *rq,
                         uint64_t now_ms)
 {
-    if (!record || !rq->direct || rq->star)
+    if (!record || (!rq->direct && rq->path.n == 0) || rq->star)
         return false;
     if (rq->contacts == 0) { /* a query: any binding of that phone will do */
         for (const struct binding *b = aor_first(record); b; b = aor_next(record, b))
@@ -195,7 +196,8 @@ static enum checked plan_contact(const struct rules_input *in, unsigned i, struc
         return CHECK_OK;
     }
     change->binding_id = b->id;
-    change->kind = live && same_contact(b, c) && same_call(b, rq) && flow_equal(&b->flow, &rq->flow)
+    change->kind = live && same_contact(b, c) && same_call(b, rq) &&
+                           flow_equal(&b->flow, &rq->flow) && span_eq(binding_path(b), rq->path)
                        ? CHANGE_REFRESH
                        : CHANGE_REPLACE;
     return CHECK_OK;
