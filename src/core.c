@@ -173,6 +173,7 @@ void core_flow_closed(struct core *c, const struct flow *flow)
 {
     upstreams_flow_closed(&c->upstreams, flow);
     client_flow_closed(&c->transactions, flow);
+    registrar_flow_closed(c->registrar, flow);
 }
 
 void core_durable(struct core *c, uint64_t sequence)

@@ -56,6 +56,7 @@ struct config {
     uint64_t forward_timeout_new_ms;
     uint64_t survive_max_ms;
     uint64_t retry_max_ms;
+    uint64_t flow_grace_ms;
     char *strip_headers[CONFIG_STRIP_MAX]; /* "X-Foo"; a last '*' makes it a prefix */
     unsigned strip_count;
     char *state_dir;

@@ -151,6 +151,14 @@ static const struct option options[] = {
      .max = HOUR,
      .meaning = "The longest pause between two attempts to register a lease, whatever "
                 "Retry-After says."},
+    {.name = "flow-grace",
+     .type = OPTION_MILLIS,
+     .field = FIELD(flow_grace_ms),
+     .fallback = "30",
+     .min = 0,
+     .max = HOUR,
+     .meaning = "How long a phone whose connection closed stays registered, unreachable, before "
+                "it is dropped."},
     {.name = "strip-headers",
      .type = OPTION_HEADERS,
      .fallback = "[ ]",

@@ -324,6 +324,40 @@ void registrar_receive(struct registrar *r, const struct sip_message *request,
         lease_settle(r, rq.hash);
 }
 
+/* ---- connections --------------------------------------------------------------------- */
+
+/* Marks the AOR's bindings on this flow. True: one of them leaves earlier now. */
+static bool cut_off(struct registrar *r, struct aor *a, const struct flow *flow)
+{
+    uint64_t leaves_ms = r->rt->now_ms + r->with.config->flow_grace_ms;
+    bool earlier = false;
+
+    for (struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
+        if (!binding_live(b, r->rt->now_ms) || !flow_equal(&b->flow, flow))
+            continue;
+        b->flags |= BINDING_UNREACHABLE;
+        if (b->expires_ms > leaves_ms) {
+            b->expires_ms = leaves_ms;
+            earlier = true;
+        }
+    }
+    return earlier;
+}
+
+void registrar_flow_closed(struct registrar *r, const struct flow *flow)
+{
+    size_t count;
+    uint64_t *hashes = flows_take(&r->with.location->flows, flow, &count);
+
+    for (size_t i = 0; i < count; i++) {
+        struct aor *a = location_find(r->with.location, hashes[i]);
+
+        if (a && cut_off(r, a, flow))
+            lease_settle(r, hashes[i]);
+    }
+    free(hashes);
+}
+
 /* ---- life --------------------------------------------------------------------------- */
 
 static void on_aor_timer(void *self, struct timer *t)

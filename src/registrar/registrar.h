@@ -32,6 +32,10 @@ void registrar_free(struct registrar *r);
 void registrar_receive(struct registrar *r, const struct sip_message *request,
                        const struct flow *from);
 
+/* A stream connection is gone: its bindings cannot be reached, and leave after
+ * `flow-grace` unless their phones return. */
+void registrar_flow_closed(struct registrar *r, const struct flow *flow);
+
 /* Changes have become durable: answers that waited leave now. */
 void registrar_durable(struct registrar *r);
 

@@ -269,6 +269,32 @@ static void count_changes(const struct rules_input *in, const struct outcome *ou
     }
 }
 
+static bool is_changed(const struct outcome *out, uint32_t binding_id)
+{
+    for (unsigned i = 0; i < out->changes; i++)
+        if (out->change[i].kind != CHANGE_ADD && out->change[i].binding_id == binding_id)
+            return true;
+    return false;
+}
+
+/* At `max-contacts` a new contact takes the place of the one that cannot be
+ * reached for the longest time (design 3.5). False: all can be reached. */
+static bool replace_unreachable(const struct rules_input *in, struct outcome *out)
+{
+    const struct binding *oldest = NULL;
+
+    if (!in->record || out->changes == RULES_CHANGES_MAX)
+        return false;
+    for (const struct binding *b = aor_first(in->record); b; b = aor_next(in->record, b))
+        if (binding_live(b, in->now_ms) && (b->flags & BINDING_UNREACHABLE) &&
+            !is_changed(out, b->id) && (!oldest || b->expires_ms < oldest->expires_ms))
+            oldest = b;
+    if (!oldest)
+        return false;
+    plan_removal(in, oldest, 0, out);
+    return true;
+}
+
 static bool all_refreshes(const struct outcome *out)
 {
     for (unsigned i = 0; i < out->changes; i++)
@@ -356,6 +382,8 @@ void rules_decide(const struct rules_input *in, struct outcome *out)
         out->verdict = answer_unchanged(in, out, before);
         return;
     }
+    while (after > in->config->max_contacts && after > before && replace_unreachable(in, out))
+        after--;
     if (after > in->config->max_contacts && after > before) {
         refuse(out, 403, "Too Many Contacts");
         return;

@@ -57,6 +57,7 @@ static void test_defaults(void **state)
     assert_int_equal(c->forward_timeout_new_ms, 16000);
     assert_int_equal(c->survive_max_ms, 3600000);
     assert_int_equal(c->retry_max_ms, 30000);
+    assert_int_equal(c->flow_grace_ms, 30000);
     assert_int_equal(c->strip_count, 0);
     assert_string_equal(c->state_dir, "/var/lib/midreg");
     assert_int_equal(c->log_level, LOG_LEVEL_INFO);

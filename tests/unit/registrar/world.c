@@ -34,6 +34,7 @@ void world_open(enum config_auth auth)
         .forward_timeout_new_ms = 16000,
         .survive_max_ms = 3600000,
         .retry_max_ms = 30000,
+        .flow_grace_ms = 30000,
         .upstream_count = 1,
     };
     assert_true(address_parse(SPAN("127.0.0.1:5060"), 0, &world.config.listen[0].address));
@@ -82,9 +83,20 @@ void world_close(void)
     fake_fini(&world.fake);
 }
 
-void receive(const char *from, const char *text)
+struct flow phone_flow(const char *from)
 {
     struct flow flow = fake_flow(from);
+
+    if (world.connection && strcmp(from, UPSTREAM) != 0) {
+        flow.transport = TRANSPORT_TCP;
+        flow.connection = world.connection;
+    }
+    return flow;
+}
+
+void receive(const char *from, const char *text)
+{
+    struct flow flow = phone_flow(from);
     struct sip_fault fault = {0};
     struct sip_message *m = &world.message;
 

@@ -30,6 +30,7 @@ struct world {
     char last_text[65536]; /* what a phone sent last */
     const char *last_from;
     unsigned branches;
+    uint32_t connection; /* phones speak over this stream; 0: datagrams */
 };
 
 extern struct world world;
@@ -42,7 +43,10 @@ void world_start(void);
 void world_start_unprobed(void);
 void world_close(void);
 
-/* A datagram arrives. */
+/* The flow that a phone uses now. */
+struct flow phone_flow(const char *from);
+
+/* A message arrives. */
 void receive(const char *from, const char *text);
 
 /* A REGISTER of anna (of `user`). `lines`: further fields. */
