@@ -17,7 +17,8 @@
 
 struct news_item {
     uint64_t hash;       /* of the AOR */
-    uint32_t binding_id; /* a phone that registers anew; 0: the AOR has left */
+    uint32_t binding_id; /* a phone that registers anew; 0: the AOR has left, here or at
+                            the main registrar */
 };
 
 struct news {

@@ -33,7 +33,8 @@ void proxy_receive(struct proxy *p, const struct sip_message *request, const str
 
 /* A phone has registered anew, and its 200 is on its way: it gets what it missed. */
 void proxy_binding_added(struct proxy *p, uint64_t aor_hash, uint32_t binding_id);
-/* The record of this AOR has gone. */
+/* The AOR has gone, or the main registrar has forgotten it: what that one told its
+ * phones it will tell again. */
 void proxy_aor_left(struct proxy *p, uint64_t aor_hash);
 
 /* Forks that are running; for checks. */

@@ -374,10 +374,12 @@ static void accepted(struct errand *e, struct aor *a, const struct sip_message *
         lease_own_failed(r, a, false, 0, 0);
     if (!e->credentials)
         lease_learn(r, a, MEANS_ACL);
-    if (e->removes)
+    if (e->removes) {
         runtime_count(r->rt, COUNTER_LEASE_REMOVED);
-    else if (e->own)
+        news_add(&r->with.location->news, a->hash, 0);
+    } else if (e->own) {
         runtime_count(r->rt, COUNTER_LEASE_REFRESHED);
+    }
     if (e->answer_by_ms)
         commit_accepted(e);
 }
