@@ -21,7 +21,7 @@ def config_text(options):
 
 def usual(port, upstream, state_dir):
     """What most tests run with: nothing expires by itself, nothing is random or paced."""
-    return {"listen": ["udp:127.0.0.1:%d" % port], "domains": ["example.com"],
+    return {"listen": ["%s:127.0.0.1:%d" % (transport, port) for transport in ("udp", "tcp")], "domains": ["example.com"],
             "auth": "none", "phone_expires": 60, "min_expires": 1, "upstream_expires": 600,
             "expires_jitter": 0, "state_dir": str(state_dir),
             "upstream": {"pbx": {"address": upstream, "rate": 0}}}

@@ -1,15 +1,14 @@
 """A UDP socket that speaks SIP: an inbox without copies, waiting with deadlines.
 
 Copies of a message (retransmissions) are counted, not delivered again; what was answered is
-answered again, as a transaction would.
+answered again, as a transaction would. What came over a connection is answered on it.
 """
 import socket
 import threading
 import time
 
 from toolkit.sip import BadMessage, Message, new_branch, respond, token
-
-PATIENCE = 6.0
+from toolkit.stream import PATIENCE, Connection
 
 
 def poll(condition, what, timeout=PATIENCE):
@@ -34,6 +33,8 @@ def is_response(to, low=100, high=699):
 
 
 class Endpoint:
+    transport = "UDP"  # in the Vias of its requests
+
     def __init__(self, port=0, host="127.0.0.1"):
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self.socket.bind((host, port))
@@ -60,7 +61,7 @@ class Endpoint:
     def close(self):
         if not self.closed:
             self.closed = True
-            self.send(b"", self.address)  # wakes the thread
+            self.socket.sendto(b"", self.address)  # wakes the thread
             self.thread.join()
             self.socket.close()
 
@@ -81,9 +82,9 @@ class Endpoint:
             except BadMessage:
                 continue
             message.source, message.time = source, time.monotonic()
-            self._deliver(message)
+            self.deliver(message)
 
-    def _deliver(self, message):
+    def deliver(self, message):
         identity = message.identity()
         with self.news:
             self.copies[identity] = self.copies.get(identity, 0) + 1
@@ -141,10 +142,15 @@ class Endpoint:
 
     # -- sending ---------------------------------------------------------------------------
     def send(self, message, to):
-        self.socket.sendto(message.bytes() if isinstance(message, Message) else message, to)
+        """`to`: a place (host, port), or the connection that a request came by."""
+        data = message.bytes() if isinstance(message, Message) else message
+        if isinstance(to, Connection):
+            to.send(data)
+        else:
+            self.socket.sendto(data, to)
 
     def via(self, branch=None):
-        return "SIP/2.0/UDP %s;rport;branch=%s" % (self.hostport, branch or new_branch())
+        return "SIP/2.0/%s %s;rport;branch=%s" % (self.transport, self.hostport, branch or new_branch())
 
     def request(self, method, uri, from_, to, call_id=None, cseq=1, headers=(), body=b""):
         fixed = [("Via", self.via()), ("Max-Forwards", "70"), ("From", from_), ("To", to),

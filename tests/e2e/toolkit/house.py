@@ -2,7 +2,7 @@
 from toolkit.config import config_text, usual
 from toolkit.main_registrar import MainRegistrar
 from toolkit.midreg import Midreg, free_port
-from toolkit.phone import Phone
+from toolkit.phone import Phone, TcpPhone
 from toolkit.sip import token
 
 
@@ -32,6 +32,11 @@ class House:
 
     def phone(self, user="al", password=None, **kwargs):
         phone = Phone(("127.0.0.1", self.port), user, password, **kwargs)
+        self.phones.append(phone)
+        return phone
+
+    def tcp_phone(self, user="al", password=None, **kwargs):
+        phone = TcpPhone(("127.0.0.1", self.port), user, password, **kwargs)
         self.phones.append(phone)
         return phone
 

@@ -1,6 +1,6 @@
 """A main registrar that behaves like a FreeSWITCH with mod_sofia, line by line as observed.
 
-REGISTER is answered by itself; everything else is the test's. Attributes are its configuration and
+REGISTER is answered by itself, OPTIONS over TCP too; everything else is the test's. Attributes are its configuration and
 may be changed at any time.
 """
 import time
@@ -12,6 +12,7 @@ from toolkit.bindings import Bindings, canonical
 from toolkit.dialog import OutgoingCall
 from toolkit.endpoint import PATIENCE, Endpoint
 from toolkit.sip import SDP, Uri, respond, token
+from toolkit.stream import Connection, Listener
 
 
 class Register:
@@ -58,7 +59,18 @@ class MainRegistrar(Endpoint):
         self.foreign_rows = []    # more contacts in each 200
         self.nonces = {}          # nonce -> [end of life, last nc]
         self.merged = {}          # (Call-ID, CSeq, From tag) -> branch
+        self.listener = None      # for TCP
         super().__init__()
+
+    def listen(self):
+        """Takes TCP connections on its port."""
+        self.listener = Listener(self)
+        return self.listener
+
+    def close(self):
+        if self.listener:
+            self.listener.close()
+        super().close()
 
     # -- what it does with a request ---------------------------------------------------------
     def handle(self, message):
@@ -67,6 +79,9 @@ class MainRegistrar(Endpoint):
         if message.method == "REGISTER":
             self.registers.append(Register(message))
             self._register(self.registers[-1])
+            return True
+        if message.method == "OPTIONS" and isinstance(message.source, Connection):  # is somebody there?
+            self.reply(message, 200)
             return True
         return False
 

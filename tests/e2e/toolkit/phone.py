@@ -1,8 +1,9 @@
 """A phone: registers, is called, calls."""
 from toolkit import digest
 from toolkit.dialog import Dialog, OutgoingCall
-from toolkit.endpoint import PATIENCE, Endpoint, is_request
+from toolkit.endpoint import PATIENCE, Endpoint, is_request, is_response
 from toolkit.sip import SDP, token
+from toolkit.stream import Connection
 
 
 class Phone(Endpoint):
@@ -112,3 +113,46 @@ class Phone(Endpoint):
 
     def call(self, uri, **kwargs):
         return OutgoingCall(self, self.invite_request(uri, **kwargs), self.server)
+
+
+class TcpPhone(Phone):
+    """Sends everything over its connection, which it opens at once; nobody can connect to it."""
+
+    transport = "TCP"
+
+    def __init__(self, *args, receive_buffer=None, **kwargs):
+        self.connections, self.receive_buffer = [], receive_buffer
+        super().__init__(*args, **kwargs)
+        self.uri += ";transport=tcp"
+        self.connect()
+
+    @property
+    def connection(self):
+        return self.connections[-1]
+
+    def connect(self):
+        """A new connection, which it uses from now on; the old ones stay as they are."""
+        self.connections.append(Connection.to(self, self.server, self.receive_buffer))
+        return self
+
+    def reconnect(self):
+        """As after a change of network: the old connection is closed first."""
+        self.connection.close()
+        return self.connect()
+
+    def send(self, message, to):
+        super().send(message, to if isinstance(to, Connection) else self.connection)
+
+    def final(self, request, to, timeout=PATIENCE):
+        """Nothing is sent again over a connection (RFC 3261 17.1.2.2)."""
+        return self.wait(is_response(request, 200), "final response to " + request.start, timeout)
+
+    def settle(self):
+        """Returns when everything that midreg sent before now has been read."""
+        if not self.connection.ended:
+            self.connection.wait_pong()
+
+    def close(self):
+        for connection in self.connections:
+            connection.close()
+        super().close()
