@@ -274,6 +274,8 @@ static bool survive(struct errand *e)
     driver_decide(r, &rq, proof, &outcome);
     if (outcome.verdict == REG_REFUSED || (outcome.verdict == REG_FORWARD && !outcome.survives))
         return false;
+    if (outcome.verdict == REG_ANSWERED && e->stranger)
+        return false; /* what is in flight beside him may change what he would be told */
     commit(e, &rq, proof, &outcome);
     return true;
 }

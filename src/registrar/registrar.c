@@ -303,9 +303,13 @@ void registrar_receive(struct registrar *r, const struct sip_message *request,
         rules_proof(location_find(r->with.location, rq.hash), &rq, r->rt->now_ms, r->with.config);
     driver_decide(r, &rq, proof, &outcome);
 
-    /* While a REGISTER of this Call-ID is on its way, later ones wait for it. */
-    if (outcome.verdict == REG_FORWARD ||
-        (outcome.verdict != REG_REFUSED && errand_has_call(r, rq.hash, rq.call_id))) {
+    /* While a REGISTER of this Call-ID is on its way, later ones wait for it. A
+     * stranger does not wait, so he must not be told yet that nothing is there to
+     * remove: what is on its way may add it. The main registrar challenges him. */
+    bool waits = outcome.verdict != REG_REFUSED && errand_has_call(r, rq.hash, rq.call_id);
+    if (waits && proof == PROOF_ABSENT && !rq.credentials)
+        outcome.verdict = REG_FORWARD;
+    if (outcome.verdict == REG_FORWARD || waits) {
         forward(r, request, from, &rq, proof, &outcome);
         return;
     }
