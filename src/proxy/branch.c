@@ -39,27 +39,38 @@ static struct span put_record(struct buf *fields, struct branch *b, const struct
     return span_make(fields->p + start, fields->n - start);
 }
 
-/* Writes the request as this branch sends it: RFC 3261 16.6. `ruri` empty: as the
- * Routes say. */
+/* Request-URI and Route fields: the binding's (`target`), or as the Routes that
+ * came say. */
+static bool put_routes(const struct branch *b, const struct sip_message *m,
+                       const struct binding *target, struct buf *fields, struct routes_leaving *out)
+{
+    const struct fork_order *order = &b->fork->order;
+
+    *out = (struct routes_leaving){.drop = true};
+    if (target)
+        return reach_address(target, fields, &out->ruri, &out->lines);
+    return order->drop_routes || routes_leave(&order->routes, m, fields, out);
+}
+
+/* Writes the request as this branch sends it: RFC 3261 16.6. */
 static bool build(struct branch *b, const struct server_tx *server, const struct client_tx *tx,
-                  struct span ruri, struct buf *out)
+                  const struct binding *target, struct buf *out)
 {
     struct fork *f = b->fork;
     struct buf fields = buf_make(f->proxy->fields, DATAGRAM_MAX);
     char via_room[BRANCH_VIA_MAX];
     struct buf via = buf_make(via_room, sizeof via_room);
-    struct routes_leaving leaving = {.drop = true};
+    struct routes_leaving leaving;
     struct sip_forward how = {.max_forwards = f->order.max_forwards,
                               .source = &server->source.peer};
 
     client_put_via(&via, tx);
-    if (!f->order.drop_routes &&
-        !routes_leave(&f->order.routes, server->request, &fields, &leaving))
+    if (!put_routes(b, server->request, target, &fields, &leaving))
         return false;
     if (method_is_recorded(f->method))
         how.record_routes = put_record(&fields, b, server->request);
     how.via = buf_done(&via);
-    how.ruri = ruri.n ? ruri : leaving.ruri;
+    how.ruri = leaving.ruri;
     how.routes = leaving.lines;
     how.drop_routes = leaving.drop;
     how.pop_routes = leaving.pop;
@@ -67,17 +78,15 @@ static bool build(struct branch *b, const struct server_tx *server, const struct
     return !via.overflow && !fields.overflow && !out->overflow;
 }
 
-/* Where the binding is at this moment; false: it has left, or cannot be reached. */
-static bool find_binding(struct branch *b, struct span *ruri)
+/* The branch's binding, and its flow at this moment. NULL: it has left, or cannot
+ * be reached. */
+static const struct binding *find_binding(struct branch *b)
 {
     const struct proxy *p = b->fork->proxy;
     const struct aor *a = location_find(p->location, b->fork->order.token.aor_hash);
     const struct binding *binding = a ? location_binding(a, b->binding_id) : NULL;
 
-    if (!binding || !reach_binding(p, binding, &b->flow))
-        return false;
-    *ruri = binding_uri(binding);
-    return true;
+    return binding && reach_binding(p, binding, &b->flow) ? binding : NULL;
 }
 
 /*
@@ -101,7 +110,8 @@ static bool find_better_flow(struct branch *b, size_t size)
 
 /* A transaction over the branch's flow, its request written into p->message. */
 static enum branch_started prepare(struct branch *b, const struct server_tx *server,
-                                   struct span ruri, struct client_tx **tx, struct buf *out)
+                                   const struct binding *target, struct client_tx **tx,
+                                   struct buf *out)
 {
     struct fork *f = b->fork;
     struct proxy *p = f->proxy;
@@ -111,7 +121,7 @@ static enum branch_started prepare(struct branch *b, const struct server_tx *ser
                        p, handle_pack(f->handle));
     if (!*tx)
         return BRANCH_NO_MEMORY;
-    if (build(b, server, *tx, ruri, out))
+    if (build(b, server, *tx, target, out))
         return BRANCH_SENT;
     client_abandon(*tx);
     return BRANCH_TOO_BIG;
@@ -121,18 +131,18 @@ enum branch_started branch_start(struct branch *b, const struct server_tx *serve
 {
     struct fork *f = b->fork;
     struct proxy *p = f->proxy;
-    struct span ruri = SPAN_NONE;
+    const struct binding *target = b->binding_id ? find_binding(b) : NULL;
     enum branch_started started;
     struct client_tx *tx;
     struct buf out;
 
     b->state = BRANCH_GONE; /* until it is on its way */
-    if (b->binding_id && !find_binding(b, &ruri))
+    if (b->binding_id && !target)
         return BRANCH_NO_TARGET;
-    started = prepare(b, server, ruri, &tx, &out);
+    started = prepare(b, server, target, &tx, &out);
     if (started == BRANCH_SENT && find_better_flow(b, out.n)) {
         client_abandon(tx);
-        started = prepare(b, server, ruri, &tx, &out);
+        started = prepare(b, server, target, &tx, &out);
     }
     if (started != BRANCH_SENT)
         return started;

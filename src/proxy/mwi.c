@@ -123,21 +123,28 @@ void mwi_keep(struct proxy *p, uint64_t aor_hash, const struct sip_message *noti
 /* ---- giving -------------------------------------------------------------------- */
 
 /* A NOTIFY outside of any dialog, as the main registrar's was. */
-static void build(struct buf *out, const struct proxy *p, const struct mwi *m,
+static bool build(struct buf *out, const struct proxy *p, const struct mwi *m,
                   const struct binding *b, const struct client_tx *tx)
 {
+    struct buf fields = buf_make(p->fields, DATAGRAM_MAX);
+    struct span ruri, routes;
     uint64_t call;
 
+    if (!reach_address(b, &fields, &ruri, &routes))
+        return false;
     p->rt->ports->random(p->rt->ports->world, &call, sizeof call);
     buf_lit(out, "NOTIFY ");
-    buf_span(out, binding_uri(b));
+    buf_span(out, ruri);
     buf_lit(out, " SIP/2.0\r\nVia: ");
     client_put_via(out, tx);
-    buf_lit(out, "\r\nMax-Forwards: 70\r\nCall-ID: ");
+    buf_lit(out, "\r\n");
+    buf_span(out, routes);
+    buf_lit(out, "Max-Forwards: 70\r\nCall-ID: ");
     base32_put(out, &call, sizeof call);
     buf_lit(out, "\r\nCSeq: 1 NOTIFY\r\n");
     buf_put(out, m->text, m->lines_n);
     sip_put_end(out, span_make(m->text + m->lines_n, m->body_n));
+    return !out->overflow;
 }
 
 void mwi_give(struct proxy *p, uint64_t aor_hash, const struct binding *b)
@@ -153,9 +160,8 @@ void mwi_give(struct proxy *p, uint64_t aor_hash, const struct binding *b)
     tx = client_begin(p->transactions, SIP_NOTIFY, &flow, 0, NULL, NULL, 0);
     if (!tx)
         return;
-    build(&out, p, m, b, tx);
-    if (out.overflow)
-        client_abandon(tx);
-    else
+    if (build(&out, p, m, b, tx))
         client_send(tx, buf_done(&out));
+    else
+        client_abandon(tx);
 }

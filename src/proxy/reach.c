@@ -6,10 +6,120 @@
  */
 #include "proxy/reach.h"
 
+#include "proxy/own.h"
+
+#define SIP_PORT 5060 /* RFC 3261 19.1.2 */
+
+/* ---- Path ------------------------------------------------------------------------ */
+
+/* The first URI of a Path "<uri>, <uri>"; *rest is all behind its value. */
+static bool path_first(const struct binding *b, struct sip_uri *uri, struct span *rest)
+{
+    struct span path = binding_path(b);
+    const char *end = path.n ? memchr(path.p, '>', path.n) : NULL;
+    const char *comma = end ? memchr(end, ',', (size_t)(path.p + path.n - end)) : NULL;
+    struct sip_fault fault;
+
+    *rest = comma ? span_trim(span_between(comma + 1, path.p + path.n)) : SPAN_NONE;
+    return end && sip_uri_parse(span_between(path.p + 1, end), uri, &fault);
+}
+
+/* The edge proxy's address, where the URI says one that a datagram reaches. A name
+ * is not resolved: who registered through it left us its flow. */
+static bool path_address(const struct sip_uri *uri, struct address *out)
+{
+    struct span value;
+
+    if (uri->scheme != SIP_SCHEME_SIP || sip_uri_param(uri, SPAN("maddr"), &value) ||
+        (sip_uri_param(uri, SPAN("transport"), &value) && !span_ieq(value, SPAN("udp"))))
+        return false;
+    if (!sip_host_address(uri->host, out))
+        return false;
+    out->port = uri->port ? (uint16_t)uri->port : SIP_PORT;
+    return true;
+}
+
+/* Would it lead to a main registrar? Its host is an edge proxy's as well only if
+ * REGISTERs come from there. */
+static bool is_upstreams(const struct proxy *p, const struct binding *b, const struct address *a)
+{
+    for (unsigned i = 0; i < p->upstreams->count; i++) {
+        const struct address *upstream = &p->upstreams->list[i].config->address;
+
+        if (address_equal(upstream, a) ||
+            (address_same_host(upstream, a) && !address_same_host(&b->flow.peer, a)))
+            return true;
+    }
+    return false;
+}
+
+/* The socket for datagrams to that address: the REGISTER's, if it can. */
+static bool find_listener(const struct proxy *p, const struct binding *b, struct flow *out)
+{
+    const struct config_listener *listen = p->config->listen;
+    bool same = b->flow.transport == TRANSPORT_UDP && b->flow.peer.family == out->peer.family;
+
+    out->listener = b->flow.listener;
+    if (same && out->listener < p->config->listen_count)
+        return true;
+    for (unsigned i = 0; i < p->config->listen_count; i++)
+        if (listen[i].transport == TRANSPORT_UDP && listen[i].address.family == out->peer.family) {
+            out->listener = (uint8_t)i;
+            return true;
+        }
+    return false;
+}
+
+static bool path_flow(const struct proxy *p, const struct binding *b, struct flow *out)
+{
+    struct sip_uri uri;
+    struct span rest;
+
+    *out = (struct flow){.transport = TRANSPORT_UDP};
+    return path_first(b, &uri, &rest) && path_address(&uri, &out->peer) &&
+           !own_address(p, &b->flow, &uri) && !is_upstreams(p, b, &out->peer) &&
+           find_listener(p, b, out);
+}
+
+bool reach_address(const struct binding *b, struct buf *fields, struct span *ruri,
+                   struct span *lines)
+{
+    size_t start = fields->n;
+    struct sip_uri first;
+    struct span value;
+    struct span rest;
+
+    *ruri = binding_uri(b);
+    *lines = SPAN_NONE;
+    if (!path_first(b, &first, &rest))
+        return true;
+    if (sip_uri_param(&first, SPAN("lr"), &value)) {
+        rest = binding_path(b);
+    } else { /* RFC 3261 16.6 step 6: as a strict router wants it */
+        *ruri = first.text;
+    }
+    if (rest.n) {
+        buf_lit(fields, "Route: ");
+        buf_span(fields, rest);
+        buf_lit(fields, "\r\n");
+    }
+    if (!span_eq(*ruri, binding_uri(b))) {
+        buf_lit(fields, "Route: <");
+        buf_span(fields, binding_uri(b));
+        buf_lit(fields, ">\r\n");
+    }
+    *lines = span_make(fields->p + start, fields->n - start);
+    return !fields->overflow;
+}
+
+/* ---- the binding ------------------------------------------------------------------ */
+
 bool reach_binding(const struct proxy *p, const struct binding *b, struct flow *out)
 {
     if (!binding_live(b, p->rt->now_ms))
         return false;
+    if (path_flow(p, b, out))
+        return true;
     *out = b->flow;
     return !(b->flags & BINDING_UNREACHABLE) && out->listener < p->config->listen_count &&
            flow_alive(p->rt->ports, out);

@@ -11,9 +11,23 @@
 #include "proxy/inside.h"
 #include "sip/uri.h"
 
-/* The flow that a request to this binding takes. False: it cannot be reached
- * now, though it may still count as registered. */
+/*
+ * The flow that a request to this binding takes. That is the one its REGISTER came
+ * over, whatever its Contact says; behind an edge proxy that is named by an
+ * address (RFC 3327: Path), a datagram to that address. A Path that would lead to
+ * a main registrar or back to us is not followed: it would have us call there in
+ * the phone's name. False: it cannot be reached now, though it may still count as
+ * registered.
+ */
 bool reach_binding(const struct proxy *p, const struct binding *b, struct flow *out);
+
+/*
+ * How a request to this binding is addressed: *ruri is the Request-URI, *lines the
+ * Route fields, appended to `fields`: its Path in order (RFC 3327 5.3), none
+ * without one. Both live as long as the binding and `fields`. False: no room.
+ */
+bool reach_address(const struct binding *b, struct buf *fields, struct span *ruri,
+                   struct span *lines);
 
 /*
  * The phone of a dialog, which was the binding `id` of this AOR when it began:
