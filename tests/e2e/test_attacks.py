@@ -75,6 +75,17 @@ def test_a_contact_that_names_the_main_registrar_makes_no_call_there(house):
     assert house.registrar.received(is_request("INVITE")) == []
 
 
+def test_a_path_to_the_main_registrar_makes_no_call_there(house):
+    """The same by Path (RFC 3327), which requests to a binding follow otherwise."""
+    house.start()
+    al = house.phone("al").registered(contacts=["<sip:0900@%s>" % house.registrar.hostport],
+                                      headers=[("Path", "<sip:%s;lr>" % house.registrar.hostport)])
+    call = house.registrar.call("al")
+    al.refuse(al.wait_invite(call), 486)
+    assert call.final().status == 486
+    assert house.registrar.received(is_request("INVITE")) == []
+
+
 def test_a_flood_of_strangers_does_not_lock_the_phone_out(proved):
     al = al_of(proved)
     for _ in range(100):
