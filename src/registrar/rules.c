@@ -175,6 +175,12 @@ static enum checked plan_contact(const struct rules_input *in, unsigned i, struc
     if (b) {
         enum checked checked = check_order(b, rq, out);
 
+        /* A copy of what added a binding that has ended since: a 200 would tell
+         * its phone that it is registered. */
+        if (checked == CHECK_RETRANSMISSION && !live && c->expires_s > 0) {
+            refuse(out, 500, "CSeq Out of Order");
+            return CHECK_STOP;
+        }
         if (checked != CHECK_OK)
             return checked;
     }

@@ -249,8 +249,8 @@ static const struct cell cells[] = {
      REG_REFUSED, 500, false},
 
     /* tombstones: what is gone does not come back by a late copy */
-    {"none: copy after its removal", AUTH_NONE, EMPTY, HOME, CALL, 5, HOME_CONTACT, REG_ANSWERED, 0,
-     false},
+    {"none: copy after its removal", AUTH_NONE, EMPTY, HOME, CALL, 5, HOME_CONTACT, REG_REFUSED,
+     500, false},
     {"none: removal again", AUTH_NONE, EMPTY, HOME, CALL, 5, GONE, REG_ANSWERED, 0, false},
     {"none: late after its removal", AUTH_NONE, EMPTY, HOME, CALL, 4, HOME_CONTACT, REG_REFUSED,
      500, false},
