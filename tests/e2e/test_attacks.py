@@ -124,15 +124,6 @@ def test_another_port_of_the_main_registrars_host_is_a_stranger(house, endpoint)
     assert al.received(lambda m: m.is_request) == []
 
 
-def test_a_connection_from_the_main_registrars_host_is_a_strangers(house):
-    house.start()
-    al = house.registered("al")
-    liar = house.tcp_phone("eve")
-    call = liar.call(house.registrar.stored_contact("al"))
-    assert call.final().status == 403
-    assert al.invites() == []
-
-
 def test_a_registration_through_our_own_contact_is_refused(proved):
     """A REGISTER in the name of the main registrar, at our contact."""
     al = al_of(proved)
