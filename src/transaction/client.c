@@ -130,6 +130,7 @@ void client_free(struct client_tx *tx)
 {
     stop_again(tx);
     wheel_disarm(&runtime_of(tx)->wheel, &tx->end_timer);
+    connection_leave(tx);
     drop_sent(tx);
     free(tx->ack);
     free(tx->cancel_reason);
@@ -156,6 +157,8 @@ bool client_send(struct client_tx *tx, struct span request)
     memcpy(tx->sent, request.p, request.n);
     tx->sent_n = request.n;
     tx->state = CLIENT_CALLING;
+    if (flow_reliable(&tx->flow))
+        connection_join(tx);
     ports_send(runtime_of(tx)->ports, &tx->flow, span_make(tx->sent, tx->sent_n));
     arm_again(tx, SIP_T1_MS);
     /* Timers B, F; over a dead connection nothing will ever come (17.1.4). */
@@ -165,12 +168,8 @@ bool client_send(struct client_tx *tx, struct span request)
 
 void client_flow_closed(struct transactions *t, const struct flow *flow)
 {
-    struct client_tx *tx;
-    struct handle h = HANDLE_NONE;
-
-    for (uint32_t slot = 0; (tx = slab_next(&t->clients, slot, &h)) != NULL; slot = h.slot + 1)
-        if ((tx->state == CLIENT_CALLING || tx->state == CLIENT_PROCEEDING) &&
-            flow_equal(&tx->flow, flow))
+    for (struct client_tx *tx = connection_first(t, flow); tx; tx = tx->next)
+        if (tx->state == CLIENT_CALLING || tx->state == CLIENT_PROCEEDING)
             end_in(tx, 0);
 }
 

@@ -46,6 +46,8 @@ struct client_tx {
     struct timer end_timer; /* TIMER_CLIENT_END: B, D, F, K, M */
     uint32_t interval_ms;
     struct flow flow;
+    struct client_tx *next; /* of those sent over the same connection: connections.c */
+    struct client_tx *prev;
     uint64_t secret;                 /* the unpredictable bits of the branch */
     char branch[CLIENT_BRANCH_SIZE]; /* terminated */
     char *sent;                      /* the request, for retransmissions, CANCEL and ACK */
@@ -96,7 +98,7 @@ bool client_receive(struct transactions *t, const struct sip_message *response,
                     const struct flow *from);
 
 /* A stream connection is gone: its transactions without a final answer time out
- * in this turn (RFC 3261 17.1.4, 18.4). */
+ * in this turn (RFC 3261 17.1.4, 18.4). Looks at no others. */
 void client_flow_closed(struct transactions *t, const struct flow *flow);
 
 /* The loop hash in a branch of ours. False: not of our form (it is not proved:

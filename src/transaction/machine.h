@@ -33,6 +33,14 @@ bool server_match_key(struct runtime *rt, const struct sip_message *request, uin
                       bool *old);
 bool server_match_tags(const struct server_tx *tx, const struct sip_message *request);
 
+/*
+ * connections.c: the transactions of each connection, in the order of sending.
+ * Without memory one may be in no list: then its timers end it, later.
+ */
+void connection_join(struct client_tx *tx);
+void connection_leave(struct client_tx *tx);
+struct client_tx *connection_first(const struct transactions *t, const struct flow *flow);
+
 /* branch.c */
 struct branch {
     struct handle handle;

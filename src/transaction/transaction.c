@@ -16,6 +16,7 @@ bool transactions_init(struct transactions *t, struct runtime *rt)
     slab_init(&t->servers, sizeof(struct server_tx), SERVER_TX_MAX);
     slab_init(&t->clients, sizeof(struct client_tx), CLIENT_TX_MAX);
     table_init(&t->server_keys);
+    table_init(&t->connections);
     server_init(t);
     client_init(t);
     return true;
@@ -33,6 +34,7 @@ void transactions_fini(struct transactions *t)
     slab_fini(&t->servers);
     slab_fini(&t->clients);
     table_fini(&t->server_keys);
+    table_fini(&t->connections);
     free(t->scratch);
     t->scratch = NULL;
 }

@@ -61,6 +61,28 @@ static bool call(struct talk *k)
     return true;
 }
 
+/* Over a connection that closes; where its list could not be had, timer B ends it. */
+static bool lose(struct talk *k)
+{
+    bool sent;
+
+    k->peer.transport = TRANSPORT_TCP;
+    k->peer.connection = 7;
+    struct client_tx *tx = client_begin(&k->t, SIP_INVITE, &k->peer, 0, &talk_client_user, k, 0);
+    char via[256];
+    struct buf out = buf_make(via, sizeof via - 1);
+    if (!tx)
+        return false;
+    client_put_via(&out, tx);
+    via[out.n] = 0;
+    talk_request(k, "INVITE", via, TO, "");
+    sent = client_send(tx, k->m.raw);
+    client_flow_closed(&k->t, &k->peer);
+    fake_advance(&k->fake, 32001);
+    assert_int_equal(k->timeouts, sent);
+    return sent;
+}
+
 /* Each run in a room of its own, until a run needs no allocation that fails. */
 static void each_allocation(bool (*story)(struct talk *), bool on)
 {
@@ -94,6 +116,8 @@ static void test_client(void **state)
     (void)state;
     each_allocation(call, false);
     each_allocation(call, true);
+    each_allocation(lose, false);
+    each_allocation(lose, true);
 }
 
 int main(void)
