@@ -28,8 +28,8 @@ struct transactions {
     struct slab clients; /* struct client_tx */
     struct table server_keys;
     struct table connections; /* number -> the first client_tx sent over it */
-    char *scratch; /* DATAGRAM_MAX bytes, for building a message before it is kept;
-                      server_reply(), client_cancel() and client_receive() use it */
+    char *scratch;            /* DATAGRAM_MAX bytes, for building a message before it is kept;
+                                 server_reply(), client_cancel() and client_receive() use it */
 };
 
 /* False: no memory. Registers its timers with rt->wheel. */

@@ -243,17 +243,20 @@ void rules_received(struct session_world *w, const struct peer *p, struct span m
     static struct sip_message m;
     struct sip_fault fault;
     enum sip_parsed parsed = sip_parse(message, &m, &fault);
+    struct sip_via via;
+    uint64_t branch;
 
     w->in.any = true;
-    w->in.bad = parsed != SIP_PARSED;
+    w->in.bad = parsed != SIP_PARSED || !sip_via_top(&m, &via, &fault);
     w->in.request = m.is_request;
     w->in.method = m.method;
     w->in.from_upstream = p->upstream;
     if (parsed != SIP_PARSED || m.is_request || !p->upstream || m.method != SIP_REGISTER ||
         m.status < 200 || m.status > 299)
         return;
+    branch = branch_hash(&m);
     for (unsigned i = 0; i < w->asked_count; i++)
-        w->asked[i].accepted |= w->asked[i].branch == branch_hash(&m);
+        w->asked[i].accepted |= w->asked[i].branch == branch;
 }
 
 void rules_between(const struct session_world *w)
