@@ -3,6 +3,9 @@
 docs/security.md lists all of them with the test that shows it; those that belong to one room's subject
 are in its file.
 """
+import re
+from pathlib import Path
+
 import pytest
 
 from toolkit.dialog import Dialog
@@ -331,3 +334,19 @@ def test_a_log_line_cannot_be_forged(proved):
     al = proved.phone("al", "guess")
     al.register()
     assert not [l for l in proved.midreg.lines[3:] if l.startswith("event=") or "\nevent=started" in l]
+
+
+# -- the list of all this -------------------------------------------------------------------------------------
+def test_every_attack_of_the_documentation_has_its_test():
+    """docs/security.md names tests as `file: test`; a row without one would be a claim."""
+    tests = Path(__file__).resolve().parents[1]
+    rows = [line for line in (tests.parent / "docs" / "security.md").read_text().splitlines()
+            if re.match(r"\| \d+ \|", line)]
+    assert [int(row.split("|")[1]) for row in rows] == list(range(1, len(rows) + 1)) and len(rows) >= 25
+    for row in rows:
+        named = re.findall(r"`([\w/.]+\.(?:py|c)): (\w+)`", row.split("|")[-2])
+        assert named, row
+        for file, test in named:
+            text = (tests / ("e2e" if file.endswith(".py") else "unit") / file).read_text()
+            assert re.search(r"^(?:def|static void) %s\(" % test, text, re.M), "%s: %s" % (file, test)
+            assert file.endswith(".py") or text.count(test) >= 2, "%s is not run" % test
