@@ -192,6 +192,8 @@ void phone_register_timer(struct sim *s, struct phone *p)
 
     if (s->now_us >= tx->gives_up_us) {
         TRACE(s, p->aor, "phone %u: no answer", p->index);
+        /* It may have been granted less than it was told before. */
+        p->view.valid = false;
         failed(s, p, 2, 20);
         return;
     }
