@@ -359,6 +359,42 @@ def test_a_call_survives_the_phones_new_connection(house):
     assert house.registrar.final(bye, call.dialogs[0].next_hop()).status == 200
 
 
+# -- flow-grace -----------------------------------------------------------------------------------------------
+def test_a_closed_phone_is_listed_until_flow_grace_is_over(house):
+    house.start(flow_grace=2)
+    gone, al = registered(house), house.registered("al")
+    begun = time.monotonic()
+    closed(house, gone.connection)
+    assert uris(al.register()) == sorted([gone.uri, al.uri])
+    poll(lambda: uris(al.register()) == [al.uri], "the closed phone is gone", 4)
+    assert time.monotonic() - begun > 1.9
+    assert len(house.registrar.of("al")) == 1, "upstream hears nothing"
+
+
+def test_the_last_phones_closed_connection_ends_the_lease_after_flow_grace(house):
+    house.start(flow_grace=2)
+    al = registered(house)
+    begun = time.monotonic()
+    closed(house, al.connection)
+    removed = house.registrar.wait_removed("al")
+    assert 1.9 < removed.time - begun < 3.5
+    assert house.registrar.contacts("al") == []
+
+
+def test_a_phone_that_comes_back_within_flow_grace_stays(house):
+    house.start(flow_grace=2)
+    al, bo = registered(house, "al"), registered(house, "bo")
+    closed(house, al.connection)
+    closed(house, bo.connection)
+    al.connect().registered()
+    house.registrar.wait_removed("bo")  # the time is over for both
+    assert uris(al.query()) == [al.uri]
+    call = house.registrar.call("al")
+    al.refuse(al.wait_invite(call), 486)
+    assert call.final().status == 486
+    assert len(house.registrar.of("al")) == 1
+
+
 # -- row 10: absorbed REGISTERs and connections ---------------------------------------------------------------
 def test_row10_an_absorbed_register_ties_the_contact_to_its_new_connection(house):
     house.start()

@@ -26,16 +26,24 @@ def environment():
                 UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
 
 
-def free_port():
-    """A port that was free a moment ago, for UDP and TCP."""
+def is_free(port, kind):
+    with socket.socket(socket.AF_INET, kind) as s:
+        try:
+            s.bind(("127.0.0.1", port))
+        except (OSError, OverflowError):
+            return False
+        return True
+
+
+def free_port(count=1):
+    """The first of so many ports that were free a moment ago, for UDP and TCP."""
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp, socket.socket() as tcp:
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.bind(("127.0.0.1", 0))
-            try:
-                tcp.bind(udp.getsockname())
-            except OSError:
-                continue
-            return udp.getsockname()[1]
+            port = udp.getsockname()[1]
+        if all(is_free(p, kind) for p in range(port, port + count)
+               for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
+            return port
 
 
 def command(*arguments, timeout=10):
