@@ -46,7 +46,17 @@ struct aor *location_find(const struct location *l, uint64_t hash)
     return table_find(&l->aors, hash);
 }
 
-static struct aor *aor_new(uint64_t hash, struct span aor, struct span to_uri)
+/*
+ * Ids begin anywhere: a record that is made again, after its AOR was gone or
+ * midreg was restarted, must not give an id that a fork or a dialog's flow token
+ * still holds: it would lead to another phone.
+ */
+static uint32_t first_binding_id(struct location *l)
+{
+    return 1 + runtime_random(l->rt, UINT32_MAX / 2);
+}
+
+static struct aor *aor_new(struct location *l, uint64_t hash, struct span aor, struct span to_uri)
 {
     size_t size = record_pad(sizeof(struct aor) + aor.n + to_uri.n);
     struct aor *a = calloc(1, size);
@@ -55,7 +65,7 @@ static struct aor *aor_new(uint64_t hash, struct span aor, struct span to_uri)
         return NULL;
     a->hash = hash;
     a->size = (uint32_t)size;
-    a->next_binding_id = 1;
+    a->next_binding_id = first_binding_id(l);
     a->text_n = (uint16_t)aor.n;
     a->to_n = (uint16_t)to_uri.n;
     if (aor.n)
@@ -82,7 +92,7 @@ enum location_added location_ensure(struct location *l, struct span aor, struct 
         to_uri = SPAN_NONE; /* most phones write it canonically: kept once */
     if (aor.n > TEXT_MAX || to_uri.n > TEXT_MAX)
         return LOCATION_NO_MEMORY;
-    a = aor_new(hash, aor, to_uri);
+    a = aor_new(l, hash, aor, to_uri);
     if (!a || !table_put(&l->aors, hash, a)) {
         free(a);
         return LOCATION_NO_MEMORY;

@@ -57,7 +57,8 @@ struct binding {
     struct flow flow;
     uint32_t granted_s;
     uint32_t cseq;
-    uint32_t id;   /* unique within the AOR, never reused */
+    uint32_t id;   /* unique within the AOR, not used again, also by a record that is
+                    made anew for this AOR */
     uint32_t size; /* of this binding with its texts: the step to the next */
     uint16_t q;    /* thousandths; 1000 where none was given */
     uint16_t uri_n;

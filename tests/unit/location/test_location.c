@@ -45,6 +45,7 @@ static struct aor *ensure(struct room *r, const char *aor)
     struct aor *a;
 
     assert_int_equal(location_ensure(&r->l, span_of(aor), span_of(aor), &a), LOCATION_OK);
+    a->next_binding_id = 1; /* the cases below count from there */
     return a;
 }
 
@@ -164,6 +165,7 @@ static void test_shapes(void **state)
 
         snprintf(aor, sizeof aor, "sip:%.*s@x", (int)n, text);
         assert_int_equal(location_ensure(&r->l, span_of(aor), SPAN("To"), &a), LOCATION_OK);
+        a->next_binding_id = 1;
         for (size_t k = 0; k < 9; k++) {
             struct binding_spec spec = spec_of("", "", "");
 
@@ -215,6 +217,26 @@ static void test_bind_keeps_all(void **state)
     location_unbind(&r->l, &a, 1);
     assert_non_null(location_bind(&r->l, &a, &spec));
     assert_int_equal(aor_first(a)->id, 2); /* an id is never used again */
+}
+
+/* Forks and dialogs may still hold ids of a record that was deleted. */
+static void test_ids_of_a_new_record(void **state)
+{
+    struct room *r = *state;
+    struct binding_spec spec = spec_of("sip:a@10.0.0.1", "", "call-1");
+    uint32_t seen[8];
+
+    for (unsigned i = 0; i < 8; i++) {
+        struct aor *a;
+
+        assert_int_equal(location_ensure(&r->l, SPAN("sip:alice@example.com"), SPAN_NONE, &a),
+                         LOCATION_OK);
+        seen[i] = location_bind(&r->l, &a, &spec)->id;
+        assert_int_not_equal(seen[i], 0);
+        for (unsigned before = 0; before < i; before++)
+            assert_int_not_equal(seen[i], seen[before]);
+        location_delete(&r->l, a);
+    }
 }
 
 static void test_rebind(void **state)
@@ -373,9 +395,16 @@ int main(void)
 {
 #define IN_ROOM(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
     const struct CMUnitTest tests[] = {
-        IN_ROOM(test_ensure),     IN_ROOM(test_to_uri_kept_once),       IN_ROOM(test_collision),
-        IN_ROOM(test_shapes),     IN_ROOM(test_bind_keeps_all),         IN_ROOM(test_rebind),
-        IN_ROOM(test_tombstones), IN_ROOM(test_moves_with_armed_timer), IN_ROOM(test_limits),
+        IN_ROOM(test_ensure),
+        IN_ROOM(test_to_uri_kept_once),
+        IN_ROOM(test_collision),
+        IN_ROOM(test_ids_of_a_new_record),
+        IN_ROOM(test_shapes),
+        IN_ROOM(test_bind_keeps_all),
+        IN_ROOM(test_rebind),
+        IN_ROOM(test_tombstones),
+        IN_ROOM(test_moves_with_armed_timer),
+        IN_ROOM(test_limits),
         IN_ROOM(test_size),
     };
 

@@ -59,6 +59,7 @@ static void have_record(void)
     assert_int_equal(location_ensure(&location, SPAN("sip:anna@example.com"),
                                      SPAN("sip:anna@example.com"), &record),
                      LOCATION_OK);
+    record->next_binding_id = 1; /* the cases below count from there */
     record->lease = (struct lease){.granted_s = 3600,
                                    .until_ms = fake.rt.now_ms + 3000000,
                                    .may_ms = fake.rt.now_ms + 3000000,
