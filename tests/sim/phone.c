@@ -104,6 +104,7 @@ void phone_turn_off(struct sim *s, struct phone *p)
     p->mind = PHONE_OFF;
     p->changed_us = s->now_us;
     p->view.valid = false;
+    p->leaves_next = false;
     p->tx.busy = false;
     p->act_us = NEVER;
     phone_call_forget_all(p);
@@ -140,6 +141,7 @@ static void leave(struct sim *s, struct phone *p)
 {
     TRACE(s, p->aor, "phone %u wants to leave", p->index);
     p->mind = PHONE_LEAVING;
+    p->leaves_next = false;
     p->changed_us = s->now_us;
     p->view.valid = false;
     p->tries = 0;
@@ -175,6 +177,14 @@ static void move(struct sim *s, struct phone *p)
     plan_life(s, p);
 }
 
+/* Registers, and leaves while copies of that may still be under way. */
+static void register_and_leave(struct sim *s, struct phone *p)
+{
+    p->leaves_next = true;
+    p->life_us = s->now_us + chance_between(dice(s), SECOND / 20, 4 * SECOND);
+    phone_register(s, p, REGISTER_ADD);
+}
+
 static void live(struct sim *s, struct phone *p)
 {
     uint32_t what = chance_below(dice(s), 100);
@@ -187,8 +197,10 @@ static void live(struct sim *s, struct phone *p)
         return;
     }
     if (sim_evening(s))
-        what = what < 70 ? 0 : 40;
-    if (what < 30)
+        what = what < 70 ? 20 : 40;
+    if (what < 15 && !p->leaves_next)
+        register_and_leave(s, p);
+    else if (what < 30 || p->leaves_next)
         leave(s, p);
     else if (what < 65)
         phone_turn_off(s, p);

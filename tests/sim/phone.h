@@ -120,6 +120,7 @@ struct phone {
     uint64_t changed_us;               /* when it last came, left, moved or died */
     uint64_t life_us;                  /* when it next does one of these */
     uint64_t act_us;                   /* when it next registers; NEVER: not of itself */
+    bool leaves_next;                  /* it has just registered, and is about to leave */
     unsigned tries;                    /* to leave */
     struct address local;              /* what it believes to be its address */
     struct address public;             /* where its datagrams come from */

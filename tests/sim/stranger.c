@@ -168,9 +168,11 @@ void strangers_event(struct sim *s)
                EVENT_STRANGER, 0, NULL);
     x->aor = victim->aor;
     put_attack(s, &out, victim, attack);
+    /* A forged sender who knows the Call-ID too may refresh, but never remove. */
     if (attack < ATTACK_REGISTERS && chance_percent(&x->chance, 20) &&
-        memmem(out.p, out.n, "Call-ID: s", 10))
-        from = victim->public; /* forged; who knows the Call-ID as well is not kept out */
+        (attack == ATTACK_REMOVE || attack == ATTACK_REMOVE_ALL ||
+         memmem(out.p, out.n, "Call-ID: s", 10)))
+        from = victim->public;
     trace_message(s, victim->aor, "  stranger > midreg", buf_done(&out));
     network_send(s, &from, &s->world.midreg, buf_done(&out));
 }

@@ -132,9 +132,9 @@ static struct config *configure(struct sim *s)
              "auth = \"%s\"\n"
              "phone-expires = %u\n"
              "upstream-expires = %u\n"
-             "upstream = { pbx = { address = \"10.0.0.5:5080\", rate = %u } }\n",
+             "upstream = { pbx = { address = \"10.0.0.5:5080\", rate = %u, rate-max = %u } }\n",
              s->auth == AUTH_NONE ? "none" : "upstream", PHONE_EXPIRES_S, UPSTREAM_EXPIRES_S,
-             s->world.rate);
+             s->world.rate, s->world.rate);
     return config_parse(text, "simulation", stderr);
 }
 
