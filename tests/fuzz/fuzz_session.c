@@ -11,7 +11,7 @@
 #define WAIT_MAX_MS  600000u  /* one wait */
 #define TOTAL_MAX_MS 7200000u /* all waits together */
 
-static const char commands[] = ">=+!/^~%?;";
+static const char commands[] = "><=+!/^~%?;";
 
 struct script {
     struct span rest;
@@ -144,6 +144,10 @@ static void play_peer(struct session_world *w, char what, struct span text)
         break;
     case '=':
         answer(w, p, text);
+        break;
+    case '<':
+        skip(&text, ' ');
+        talk_relay(w, p, text);
         break;
     case '^':
         world_send(w, p, text_span(&p->sent));

@@ -328,6 +328,32 @@ void talk_send(struct session_world *w, struct peer *p, struct span text, bool r
         talk_bytes(w, p, buf_done(&out));
 }
 
+void talk_relay(struct session_world *w, struct peer *p, struct span ruri)
+{
+    static char script[ROOM];
+    static struct sip_message request;
+    struct buf plain = buf_make(script, sizeof script);
+    struct buf out = buf_make(room, sizeof room);
+    struct sip_fault fault;
+    char via[200];
+    struct buf own = buf_make(via, sizeof via);
+
+    put_script(&plain, w, p, ruri);
+    if (plain.overflow || !p->got[0].p ||
+        sip_parse(text_span(&p->got[0]), &request, &fault) != SIP_PARSED)
+        return;
+    put_via(&own, w, p, SIP_METHOD_OTHER);
+    buf_span(&out, request.method_name);
+    buf_char(&out, ' ');
+    buf_span(&out, plain.n ? buf_done(&plain) : request.ruri);
+    buf_lit(&out, " SIP/2.0\r\n");
+    buf_span(&out, buf_done(&own));
+    if (request.header_count)
+        buf_span(&out, span_between(request.header[0].line.p, request.raw.p + request.raw.n));
+    if (!out.overflow)
+        talk_bytes(w, p, buf_done(&out));
+}
+
 /* ---- answers --------------------------------------------------------------------- */
 
 static void put_lines(struct buf *out, const struct sip_message *m, enum sip_header_id id)

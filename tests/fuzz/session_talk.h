@@ -17,6 +17,10 @@ void talk_send(struct session_world *w, struct peer *p, struct span text, bool r
  * `text` begins with the status; fields and body may follow in further lines. */
 void talk_answer(struct session_world *w, struct peer *p, unsigned back, struct span text);
 
+/* The peer sends the last request that it got on, to midreg, as a proxy does;
+ * `ruri` empty: with the same Request-URI. */
+void talk_relay(struct session_world *w, struct peer *p, struct span ruri);
+
 /* What the main registrar with its present habit says to this request; an empty
  * span: nothing. Valid until the next call. */
 struct span talk_pbx_answer(struct session_world *w, struct peer *p,
