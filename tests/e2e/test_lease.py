@@ -142,6 +142,26 @@ def test_row17_a_long_retry_after_never_reaches_a_phone(house):
     assert answer.status == 503 and 1 <= int(answer.get("retry-after")) <= 20
 
 
+def test_row17_the_retry_after_is_short_and_differs_from_phone_to_phone(house):
+    start(house)
+    house.registrar.state = "starting"
+    seen = {int(house.phone("u%d" % i).register().get("retry-after")) for i in range(12)}
+    assert len(seen) > 1 and max(seen) <= 30
+
+
+def test_row08_a_challenged_removal_is_not_given_up_silently(house):
+    """The main registrar trusted us, and no longer does: the lease runs out there, is counted, and rings nobody."""
+    start(house)
+    al = house.registered("al")
+    house.registrar.trusted, house.registrar.passwords = False, {"al": "secret"}
+    al.unregister()
+    assert house.registrar.wait_removed("al").status == 401
+    house.midreg.wait_status("lease_lapsed", 1)
+    assert len(house.registrar.contacts("al")) == 1, "it still believes it"
+    assert house.registrar.call("al").final().status == 480
+    assert house.registrar.ping("al").status == 480, "its pings end it"
+
+
 def test_a_removal_that_fails_is_tried_again(house):
     start(house)
     al = house.registered("al")
@@ -221,7 +241,7 @@ def test_a_lost_answer_leaves_the_lease_to_be_tried_again(house):
 def test_row06_no_more_registers_a_second_than_the_rate(house):
     rate, users = 10, 25
     house.registrar.grant_at_most = None
-    start(house, upstream={"rate": rate})
+    start(house, upstream={"rate": rate, "rate-max": rate})
     phones = [house.phone("u%d" % i) for i in range(users)]
     requests = [p.register_request() for p in phones]
     for phone, request in zip(phones, requests):

@@ -43,6 +43,19 @@ def test_row12_the_contact_upstream_names_the_user_cleanly(house):
     assert Uri(house.registrar.wait_register("al.b-c_d~e+1").contact).user == "al.b-c_d~e+1"
 
 
+@pytest.mark.parametrize("user", ["al%40example.net", "a%20b", "a&b"])
+def test_row12_no_escape_stands_in_what_the_main_registrar_sees(house, user):
+    """It would write it into its CDRs, or undo it."""
+    house.start()
+    al = house.registered(user)
+    sent = house.registrar.registers[-1]
+    assert "%" not in sent.contact and sent.contact.count("@") == 1
+    call = house.registrar.call_contact(sent.contact)
+    assert "%" not in call.invite.get("to")
+    al.refuse(al.wait_invite(call), 486)
+    assert call.final().status == 486
+
+
 def test_a_user_with_other_characters_is_named_by_its_token(house):
     house.start()
     house.registered("al!x")
@@ -254,9 +267,11 @@ def test_row13_star_removes_all_with_one_register_upstream(house):
     assert answer.status == 200 and answer.contacts == []
     removed = house.registrar.wait_removed("al")
     assert removed.contact == house.registrar.of("al")[0].contact
+    assert two.unregister().status == 200, "what is not there is removed without a word"
+    assert one.register(0, contacts=["*"]).status == 200
     house.fence()
     seen = house.registrar.of("al")
-    assert len(seen) == 2 and len({r.request.cseq for r in seen}) == 2
+    assert len(seen) == 2 and seen[1].request.cseq > seen[0].request.cseq
     assert two.query().contacts == []
 
 
@@ -306,6 +321,18 @@ def test_row03_a_query_is_answered_with_the_phones_own_contacts_and_stays_here(h
     assert uris(one.query()) == sorted([one.uri, two.uri])
     house.fence()
     assert all(r.contact for r in house.registrar.registers), "a query went up"
+
+
+def test_row03_a_query_never_lists_who_has_left_expired_or_is_another(house):
+    house.start()
+    one, two, three = house.registered("al"), house.registered("al"), house.phone("al")
+    house.registered("bo")
+    three.registered(1)
+    two.unregister()
+    poll(lambda: uris(one.query()) == [one.uri], "only one is left", 4)
+    assert house.midreg.status()["binding_expired"] == 1
+    one.unregister()
+    assert one.query().contacts == []
 
 
 def test_a_query_for_nobody_is_200_without_contact(house):
