@@ -26,7 +26,8 @@ enum timer_kind {
     TIMER_SERVER, /* transaction/server.h */
     TIMER_CLIENT, /* transaction/client.h */
     TIMER_CLIENT_END,
-    TIMER_FORWARD,  /* registrar/forward.h */
+    TIMER_FORWARD,  /* registrar/errand.h */
+    TIMER_PACER,    /* registrar/pacer.h */
     TIMER_FORK,     /* proxy/fork.h */
     TIMER_BRANCH,   /* timer C */
     TIMER_UPSTREAM, /* upstream/upstream.h: the probe */

@@ -31,7 +31,8 @@ struct config_upstream {
     char *name;
     struct address address; /* the main registrar */
     struct address contact; /* family ADDRESS_NONE: our address on the route to it */
-    uint32_t rate;          /* REGISTERs a second; 0: unlimited */
+    uint32_t rate;          /* REGISTERs a second to begin with; 0: unlimited */
+    uint32_t rate_max;      /* it may climb to; below `rate`: it does not climb */
     enum config_means means;
     bool challenges_calls; /* it challenges INVITEs: calls of any phone may pass */
 };

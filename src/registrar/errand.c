@@ -11,12 +11,11 @@
 #include "registrar/lease.h"
 #include "registrar/outgoing.h"
 
-/* Strangers do not wait for the pacer behind those who have proof. */
-#define STRANGER_PACER_WAIT_MS 1000
-#define OWN_PACER_WAIT_MS      2000
-#define REPEATS_MAX            2
+#define REPEATS_MAX 2
 /* RFC 4320 4.1: when the phone's timer E has reached T2. */
 #define TRYING_MS 3500
+/* An answer that takes longer is a sign of too much work (design 3.6). */
+#define LATE_MS 1000
 /* A main registrar that asks for more than a week is mistaken. */
 #define MIN_EXPIRES_MAX_S 604800
 /* A main registrar that does not say what it granted is asked again soon. */
@@ -111,6 +110,13 @@ static struct errand *errand_new(struct registrar *r, struct aor *a)
     return e;
 }
 
+static struct pacer *pacer_of(struct registrar *r, uint64_t hash)
+{
+    const struct upstream *u = upstreams_of(r->with.upstreams, hash);
+
+    return &r->pacer[u - r->with.upstreams->list];
+}
+
 /* Takes the errand out; the caller runs the lane and settles the lease. */
 static void errand_drop(struct errand *e)
 {
@@ -119,6 +125,8 @@ static void errand_drop(struct errand *e)
 
     lane_remove(r, e);
     wheel_disarm(&r->rt->wheel, &e->timer);
+    if (e->state == ERRAND_PACED)
+        pacer_leave(pacer_of(r, e->hash), &e->place);
     if (a)
         a->lease.busy--;
     slab_free(&r->errands, e->handle);
@@ -140,8 +148,8 @@ static void arm(struct errand *e)
 {
     uint64_t due_ms = e->answer_by_ms ? e->answer_by_ms : UINT64_MAX;
 
-    if (e->state == ERRAND_PACED && e->send_at_ms < due_ms)
-        due_ms = e->send_at_ms;
+    if (e->state == ERRAND_SENT && e->late_at_ms && e->late_at_ms < due_ms)
+        due_ms = e->late_at_ms;
     if (e->answer_by_ms && e->trying_at_ms && e->trying_at_ms < due_ms)
         due_ms = e->trying_at_ms;
     if (due_ms == UINT64_MAX)
@@ -169,6 +177,7 @@ static bool send_now(struct errand *e)
         return false;
     e->asked_s = e->removes ? 0 : r->upstream_expires_s;
     e->state = ERRAND_SENT;
+    e->late_at_ms = r->rt->now_ms + LATE_MS;
     e->client = tx->handle;
     outgoing_build(&out, r, a, tx, e->asked_s, phone ? phone->request : NULL);
     if (out.overflow) {
@@ -190,37 +199,85 @@ static void out_of_memory(struct errand *e)
 
 static bool survive(struct errand *e);
 
-/* Takes a place in the pacer and goes when it is reached. False: the errand is
- * over (answered, dropped), the lane has changed. */
+/* Design 3.6. A stranger is one also where the lease needs him: anybody may come
+ * and say so. */
+static enum pacer_class class_of(const struct errand *e)
+{
+    struct registrar *r = e->r;
+    const struct aor *a = location_find(r->with.location, e->hash);
+    uint64_t now_ms = r->rt->now_ms;
+
+    if (e->stranger)
+        return PACER_STRANGER;
+    if (a && !e->removes && aor_live_count(a, now_ms)) {
+        const struct lease *l = &a->lease;
+
+        if (!lease_held(l, now_ms) || l->until_ms - now_ms < (uint64_t)l->granted_s * 250)
+            return PACER_LEASE;
+    }
+    return e->own ? PACER_SPARE : PACER_KNOWN;
+}
+
+static void arm_pacer(struct registrar *r, struct pacer *pacer)
+{
+    uint64_t due_ms = pacer_next_ms(pacer);
+
+    if (due_ms != UINT64_MAX)
+        wheel_arm(&r->rt->wheel, &pacer->timer, TIMER_PACER, due_ms);
+}
+
+/* Sends the errand, or has it wait for its turn. False: it is over (answered,
+ * dropped), the lane has changed. */
 static bool pace(struct errand *e)
 {
     struct registrar *r = e->r;
-    const struct upstream *u = upstreams_of(r->with.upstreams, e->hash);
-    struct pacer *pacer = &r->pacer[u - r->with.upstreams->list];
-    uint64_t most_ms = e->own        ? OWN_PACER_WAIT_MS
-                       : e->stranger ? STRANGER_PACER_WAIT_MS
-                                     : r->with.config->forward_timeout_new_ms;
-    uint64_t wait_ms = pacer_reserve(pacer, r->rt->now_ms, most_ms);
+    struct pacer *pacer = pacer_of(r, e->hash);
 
-    if (wait_ms == PACER_REFUSED) {
+    e->state = ERRAND_WAITING;
+    if (pacer_take(pacer, r->rt->now_ms)) {
+        if (send_now(e))
+            return true;
+        runtime_count(r->rt, COUNTER_OUT_OF_MEMORY);
+        if (e->answer_by_ms)
+            answer_unavailable_in(r, e->server, NULL);
+        errand_drop(e);
+        return false;
+    }
+    if (!pacer_enter(pacer, &e->place, class_of(e))) {
         if (e->answer_by_ms && !survive(e))
             answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is busy)");
         errand_drop(e);
         return false;
     }
     e->state = ERRAND_PACED;
-    e->send_at_ms = r->rt->now_ms + wait_ms;
-    if (wait_ms) {
-        arm(e);
-        return true;
+    arm(e);
+    arm_pacer(r, pacer);
+    return true;
+}
+
+/* Somebody's turn has come. */
+static void on_turn(void *self, struct timer *t)
+{
+    struct registrar *r = self;
+    struct pacer *pacer = (struct pacer *)((char *)t - offsetof(struct pacer, timer));
+    struct pacer_place *place;
+
+    while ((place = pacer_next(pacer, r->rt->now_ms))) {
+        struct errand *e = (struct errand *)((char *)place - offsetof(struct errand, place));
+
+        e->state = ERRAND_WAITING; /* in no queue any more */
+        if (!send_now(e))
+            out_of_memory(e);
     }
-    if (send_now(e))
-        return true;
-    runtime_count(r->rt, COUNTER_OUT_OF_MEMORY);
-    if (e->answer_by_ms)
-        answer_unavailable_in(r, e->server, NULL);
-    errand_drop(e);
-    return false;
+    arm_pacer(r, pacer);
+}
+
+/* What the pacer learns from. A stranger could choose what his REGISTER gets. */
+static void tell_pacer(struct errand *e, bool quick)
+{
+    e->late_at_ms = 0;
+    if (!e->stranger)
+        pacer_outcome(pacer_of(e->r, e->hash), e->r->rt->now_ms, quick);
 }
 
 /* ---- phones' errands: decide anew, survive, commit --------------------------- */
@@ -487,6 +544,8 @@ static void on_response(void *self, struct client_tx *tx, const struct sip_messa
 
     if (!e || response->status < 200)
         return;
+    if (e->late_at_ms)
+        tell_pacer(e, response->status < 500 && response->status != 408);
     if (repeat(e, response))
         return;
     struct aor *a = location_find(r->with.location, e->hash);
@@ -568,11 +627,8 @@ static void on_timer(void *self, struct timer *t)
             return;
         lease_settle(r, e->hash);
     }
-    if (e->state == ERRAND_PACED && e->send_at_ms <= now_ms) {
-        if (!send_now(e))
-            out_of_memory(e);
-        return;
-    }
+    if (e->state == ERRAND_SENT && e->late_at_ms && e->late_at_ms <= now_ms)
+        tell_pacer(e, false);
     arm(e);
 }
 
@@ -581,6 +637,7 @@ void errands_init(struct registrar *r)
     slab_init(&r->errands, sizeof(struct errand), ERRANDS_MAX);
     table_init(&r->lanes);
     wheel_handler(&r->rt->wheel, TIMER_FORWARD, on_timer, r);
+    wheel_handler(&r->rt->wheel, TIMER_PACER, on_turn, r);
 }
 
 void errands_fini(struct registrar *r)
@@ -590,6 +647,8 @@ void errands_fini(struct registrar *r)
 
     for (uint32_t slot = 0; (e = slab_next(&r->errands, slot, &h)) != NULL; slot = h.slot + 1)
         wheel_disarm(&r->rt->wheel, &e->timer);
+    for (unsigned i = 0; i < CONFIG_UPSTREAMS_MAX; i++)
+        wheel_disarm(&r->rt->wheel, &r->pacer[i].timer);
     table_fini(&r->lanes);
     slab_fini(&r->errands);
 }
@@ -639,6 +698,18 @@ static struct errand *admit(struct registrar *r, struct server_tx *tx, struct ao
     return e;
 }
 
+/* midreg's own removal that still waits for the pacer is not wanted while a phone
+ * returns, and would hold it up; lease_settle() brings it back if need be. */
+static void recall_removal(struct registrar *r, uint64_t hash)
+{
+    struct errand *e = lane_first(r, hash);
+
+    while (e && !(e->own && e->removes && e->state == ERRAND_PACED))
+        e = e->next;
+    if (e)
+        errand_drop(e);
+}
+
 void errand_forward(struct registrar *r, const struct sip_message *m, const struct flow *from,
                     const struct register_request *rq, enum proof proof,
                     const struct outcome *outcome)
@@ -666,6 +737,8 @@ void errand_forward(struct registrar *r, const struct sip_message *m, const stru
         return;
     }
     struct handle server = tx->handle;
+    if (!stranger)
+        recall_removal(r, rq->hash);
     struct errand *e = admit(r, tx, a, rq, outcome, stranger);
     if (!e) {
         answer_unavailable_in(r, server, "Service Unavailable (others of this user are waiting)");
@@ -681,12 +754,8 @@ void errand_forward(struct registrar *r, const struct sip_message *m, const stru
 
 bool errand_own(struct registrar *r, struct aor *a, bool removes)
 {
-    const struct upstream *u = upstreams_of(r->with.upstreams, a->hash);
-    struct pacer *pacer = &r->pacer[u - r->with.upstreams->list];
-
-    if (pacer_backlog(pacer, r->rt->now_ms) > OWN_PACER_WAIT_MS)
-        return false;
     struct errand *e = errand_new(r, a);
+
     if (!e)
         return false;
     e->own = true;

@@ -7,8 +7,8 @@
  *   WAITING -> PACED -> SENT -> (answer, or none) -> gone
  *
  * WAITING: another errand of this lane is on its way. It is decided anew when
- * its turn comes: often it can be absorbed by then. PACED: has a place in the
- * upstream's pacer. Core thread only. Design 3.3, 3.4.
+ * its turn comes: often it can be absorbed by then. PACED: waits in the
+ * upstream's pacer for its turn. Core thread only. Design 3.3, 3.4.
  */
 #ifndef MIDREG_REGISTRAR_ERRAND_H
 #define MIDREG_REGISTRAR_ERRAND_H
@@ -28,11 +28,12 @@ struct errand {
     struct errand *next;  /* in the lane */
     struct handle server; /* the phone's transaction; none: midreg's own errand */
     struct handle client;
-    struct timer timer; /* TIMER_FORWARD: the earliest of the deadlines below */
+    struct timer timer;       /* TIMER_FORWARD: the earliest of the deadlines below */
+    struct pacer_place place; /* PACED */
     uint64_t hash;
     uint64_t answer_by_ms; /* the phone is answered locally then; 0: no phone waits */
     uint64_t trying_at_ms; /* 100 is due then, if the phone waits still; 0: it was sent */
-    uint64_t send_at_ms;   /* PACED */
+    uint64_t late_at_ms;   /* SENT: without an answer it is late then; 0: it was */
     uint32_t asked_s;      /* Expires as sent */
     enum errand_state state;
     bool own;         /* midreg's own, no phone's */

@@ -1,9 +1,73 @@
 /*
- * registrar/pacer: the token bucket for REGISTERs towards one upstream.
+ * registrar/pacer: see the header.
  *
- * Called by errand.c on the core thread. Knows no clock of its own.
+ * Called by errand.c on the core thread. Never allocates.
  */
 #include "registrar/pacer.h"
+
+#include <assert.h>
+
+/* Design 3.6: the rate is not halved below this. */
+#define RATE_LEAST 10
+/* Strangers get one place of so many where others wait too. */
+#define STRANGERS_SHARE 5
+/* Below this nothing is learned from a second: one lease's 503 is its own. */
+#define BAD_LEAST 2
+/* However slow the upstream, so many may wait in each class. */
+#define QUEUE_LEAST 8
+
+/* How many seconds' worth of places each class may wait for. The known ones wait
+ * as long as phones do; midreg's own come again by themselves. */
+static const uint32_t queue_seconds[PACER_CLASSES] = {
+    [PACER_LEASE] = 2, [PACER_KNOWN] = 16, [PACER_SPARE] = 2, [PACER_STRANGER] = 1};
+
+void pacer_init(struct pacer *p, uint32_t rate, uint32_t rate_max, uint64_t now_ms)
+{
+    *p = (struct pacer){
+        .rate = rate,
+        .rate_least = rate < RATE_LEAST ? rate : RATE_LEAST,
+        .rate_most = rate < rate_max ? rate_max : rate,
+        .second_ms = now_ms,
+    };
+}
+
+/* ---- the rate ------------------------------------------------------------------ */
+
+/* Looks back on a second: halves, climbs by a tenth, or leaves the rate as it is. */
+static void look_back(struct pacer *p, uint64_t now_ms)
+{
+    uint32_t known = p->quick + p->bad;
+
+    if (p->rate == 0 || now_ms - p->second_ms < 1000)
+        return;
+    if (p->bad >= BAD_LEAST && p->bad * UINT64_C(10) > known) {
+        /* What was sent at the old rate is still coming home: once is enough. */
+        if (!p->settling)
+            p->rate = p->rate / 2 > p->rate_least ? p->rate / 2 : p->rate_least;
+        p->settling = !p->settling;
+    } else {
+        if (p->pressed && p->quick) {
+            p->rate += p->rate >= 10 ? p->rate / 10 : 1;
+            p->rate = p->rate < p->rate_most ? p->rate : p->rate_most;
+        }
+        p->settling = false;
+    }
+    p->quick = 0;
+    p->bad = 0;
+    p->pressed = false;
+    p->second_ms = now_ms;
+}
+
+void pacer_outcome(struct pacer *p, uint64_t now_ms, bool quick)
+{
+    look_back(p, now_ms);
+    if (quick)
+        p->quick++;
+    else
+        p->bad++;
+}
+
+/* ---- the bucket ----------------------------------------------------------------- */
 
 /* A burst of a tenth of a second's worth may go at once. */
 static uint64_t burst_us(const struct pacer *p)
@@ -11,32 +75,110 @@ static uint64_t burst_us(const struct pacer *p)
     return p->rate >= 10 ? 100000 : 0;
 }
 
-void pacer_init(struct pacer *p, uint32_t rate)
+static bool is_free(const struct pacer *p, uint64_t now_ms)
 {
-    *p = (struct pacer){.rate = rate};
+    return p->rate == 0 || p->next_us <= now_ms * 1000;
 }
 
-uint64_t pacer_backlog(const struct pacer *p, uint64_t now_ms)
+static void spend(struct pacer *p, uint64_t now_ms)
 {
     uint64_t now_us = now_ms * 1000;
-
-    if (p->rate == 0 || p->next_us <= now_us)
-        return 0;
-    return (p->next_us - now_us + 999) / 1000;
-}
-
-uint64_t pacer_reserve(struct pacer *p, uint64_t now_ms, uint64_t max_wait_ms)
-{
-    uint64_t now_us = now_ms * 1000;
-    uint64_t wait_ms = pacer_backlog(p, now_ms);
 
     if (p->rate == 0)
-        return 0;
-    if (wait_ms > max_wait_ms)
-        return PACER_REFUSED;
+        return;
     /* An idle bucket fills up to the burst and no further. */
     if (p->next_us + burst_us(p) < now_us)
         p->next_us = now_us - burst_us(p);
     p->next_us += (1000000 + p->rate - 1) / p->rate; /* rounded up: never faster */
-    return wait_ms;
+}
+
+static bool somebody_waits(const struct pacer *p)
+{
+    for (unsigned class = 0; class < PACER_CLASSES; class ++)
+        if (p->queue[class].count)
+            return true;
+    return false;
+}
+
+bool pacer_take(struct pacer *p, uint64_t now_ms)
+{
+    look_back(p, now_ms);
+    if (!is_free(p, now_ms) || somebody_waits(p)) {
+        p->pressed = true;
+        return false;
+    }
+    spend(p, now_ms);
+    return true;
+}
+
+/* ---- the queues ----------------------------------------------------------------- */
+
+bool pacer_enter(struct pacer *p, struct pacer_place *place, enum pacer_class class)
+{
+    uint64_t most = (uint64_t)p->rate * queue_seconds[class];
+
+    if (p->queue[class].count >= (most > QUEUE_LEAST ? most : QUEUE_LEAST))
+        return false;
+    *place = (struct pacer_place){.prev = p->queue[class].last, .class = class};
+    if (place->prev)
+        place->prev->next = place;
+    else
+        p->queue[class].first = place;
+    p->queue[class].last = place;
+    p->queue[class].count++;
+    return true;
+}
+
+void pacer_leave(struct pacer *p, struct pacer_place *place)
+{
+    assert(p->queue[place->class].count);
+    if (place->prev)
+        place->prev->next = place->next;
+    else
+        p->queue[place->class].first = place->next;
+    if (place->next)
+        place->next->prev = place->prev;
+    else
+        p->queue[place->class].last = place->prev;
+    p->queue[place->class].count--;
+}
+
+/* The first of the best class. A share binds only where others wait too. */
+static struct pacer_place *choose(struct pacer *p)
+{
+    struct pacer_place *stranger = p->queue[PACER_STRANGER].first;
+    struct pacer_place *best = NULL;
+
+    for (unsigned class = 0; class < PACER_STRANGER && !best; class ++)
+        best = p->queue[class].first;
+    if (!stranger) {
+        p->passed_by = 0;
+        return best;
+    }
+    if (!best || ++p->passed_by >= STRANGERS_SHARE) {
+        p->passed_by = 0;
+        return stranger;
+    }
+    return best;
+}
+
+struct pacer_place *pacer_next(struct pacer *p, uint64_t now_ms)
+{
+    struct pacer_place *place;
+
+    look_back(p, now_ms);
+    p->pressed |= somebody_waits(p);
+    if (!is_free(p, now_ms))
+        return NULL;
+    place = choose(p);
+    if (!place)
+        return NULL;
+    pacer_leave(p, place);
+    spend(p, now_ms);
+    return place;
+}
+
+uint64_t pacer_next_ms(const struct pacer *p)
+{
+    return somebody_waits(p) ? (p->next_us + 999) / 1000 : UINT64_MAX;
 }

@@ -1,29 +1,69 @@
 /*
- * registrar/pacer: how many REGISTERs a second an upstream gets.
+ * registrar/pacer: how many REGISTERs a second an upstream gets, and in which
+ * order.
  *
- * A token bucket, kept as the time at which it would be full again (GCRA): a
- * caller reserves the next free place and waits for it, so the order is that of
- * the reservations and no queue is needed here. Core thread only. Design 3.6.
+ * A token bucket, kept as the time at which it would be full again (GCRA), and
+ * behind it a bounded queue for each class. Who waits is served class by class,
+ * first come first served within one; strangers come last, but where they wait
+ * beside others each fifth place is theirs. The rate climbs while somebody has
+ * to wait and the upstream is quick, and is halved while it is not. Knows no
+ * clock of its own. Core thread only. Design 3.6.
  */
 #ifndef MIDREG_REGISTRAR_PACER_H
 #define MIDREG_REGISTRAR_PACER_H
 
-#include <stdint.h>
+#include "base/wheel.h"
 
-struct pacer {
-    uint32_t rate;    /* a second; 0: unlimited */
-    uint64_t next_us; /* when the next place is free */
+enum pacer_class {
+    PACER_LEASE,    /* leases with under a quarter left */
+    PACER_KNOWN,    /* requests with credentials or a proved flow */
+    PACER_SPARE,    /* de-registrations, and refreshes that can wait */
+    PACER_STRANGER, /* neither credentials nor a proved flow */
+    PACER_CLASSES
 };
 
-#define PACER_REFUSED UINT64_MAX
+/* A place in a queue; part of what waits, which must not move. */
+struct pacer_place {
+    struct pacer_place *next;
+    struct pacer_place *prev;
+    enum pacer_class class;
+};
 
-void pacer_init(struct pacer *p, uint32_t rate);
+struct pacer {
+    uint32_t rate;       /* a second, as it is now; 0: unlimited */
+    uint32_t rate_least; /* it is not halved below */
+    uint32_t rate_most;  /* it does not climb above */
+    uint64_t next_us;    /* when the next place is free */
+    struct {
+        struct pacer_place *first, *last;
+        uint32_t count;
+    } queue[PACER_CLASSES];
+    unsigned passed_by;  /* places that others got while strangers waited */
+    uint64_t second_ms;  /* the second that is looked at began then: */
+    uint32_t quick, bad; /* what became of REGISTERs */
+    bool pressed;        /* somebody had to wait */
+    bool settling;       /* the rate was halved just before it */
+    struct timer timer;  /* TIMER_PACER, the user's: when to call pacer_next() */
+};
 
-/* How long until the next place would be reached, in ms. */
-uint64_t pacer_backlog(const struct pacer *p, uint64_t now_ms);
+/* `rate_max` below `rate`: the rate does not climb. */
+void pacer_init(struct pacer *p, uint32_t rate, uint32_t rate_max, uint64_t now_ms);
 
-/* Reserves a place: the ms to wait for it (0: now), or PACER_REFUSED, with
- * nothing reserved, when that would be more than max_wait_ms. */
-uint64_t pacer_reserve(struct pacer *p, uint64_t now_ms, uint64_t max_wait_ms);
+/* Takes a place at once. False: none is free, or others wait for it. */
+bool pacer_take(struct pacer *p, uint64_t now_ms);
+
+/* Waits for a place. False: too many wait in this class. */
+bool pacer_enter(struct pacer *p, struct pacer_place *place, enum pacer_class class);
+/* Gives up waiting. */
+void pacer_leave(struct pacer *p, struct pacer_place *place);
+
+/* Whose turn it is now, taken out of its queue; NULL: nobody's yet. */
+struct pacer_place *pacer_next(struct pacer *p, uint64_t now_ms);
+/* When the next turn comes; UINT64_MAX: nobody waits. */
+uint64_t pacer_next_ms(const struct pacer *p);
+
+/* What became of a REGISTER: `quick`: answered in good time, by something else
+ * than trouble of the upstream's. */
+void pacer_outcome(struct pacer *p, uint64_t now_ms, bool quick);
 
 #endif

@@ -381,7 +381,8 @@ struct registrar *registrar_new(const struct registrar_parts *parts)
     r->rt = parts->rt;
     r->upstream_expires_s = parts->config->upstream_expires_s;
     for (unsigned i = 0; i < parts->upstreams->count; i++)
-        pacer_init(&r->pacer[i], parts->config->upstream[i].rate);
+        pacer_init(&r->pacer[i], parts->config->upstream[i].rate,
+                   parts->config->upstream[i].rate_max, r->rt->now_ms);
     slab_init(&r->parked, sizeof(struct parked), PARKED_MAX);
     wheel_handler(&r->rt->wheel, TIMER_AOR, on_aor_timer, r);
     errands_init(r);

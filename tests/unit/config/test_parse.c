@@ -66,6 +66,7 @@ static void test_defaults(void **state)
     assert_address(&c->upstream[0].address, "127.0.0.1:5080");
     assert_int_equal(c->upstream[0].contact.family, ADDRESS_NONE);
     assert_int_equal(c->upstream[0].rate, 100);
+    assert_int_equal(c->upstream[0].rate_max, 900);
     assert_int_equal(c->upstream[0].means, CONFIG_MEANS_AUTO);
     assert_false(c->upstream[0].challenges_calls);
     config_free(c);

@@ -1,5 +1,6 @@
 /*
- * registrar/pacer: never more than the rate allows, never a place lost.
+ * registrar/pacer: never more than the rate allows, the order of the classes,
+ * shares, bounds, and how the rate follows the upstream.
  */
 #include "registrar/pacer.h"
 
@@ -9,105 +10,315 @@
 
 #include <cmocka.h>
 
-#define START_MS 1000000
+#define START_MS   1000000
+#define PLACES_MAX 100000
 
-/* How many of `callers`, all arriving at START_MS + `late_ms`, are sent by when. */
-static unsigned sent_within(struct pacer *p, uint64_t late_ms, unsigned callers, uint64_t within_ms)
+static struct pacer p;
+static struct pacer_place places[PLACES_MAX];
+static unsigned used;
+static uint64_t now_ms;
+
+static void begin(uint32_t rate, uint32_t rate_max)
 {
-    unsigned sent = 0;
+    now_ms = START_MS;
+    used = 0;
+    pacer_init(&p, rate, rate_max, now_ms);
+}
 
-    for (unsigned i = 0; i < callers; i++)
-        sent += pacer_reserve(p, START_MS + late_ms, 1000000) <= within_ms;
-    return sent;
+/* `n` of this class come now; how many are let in. */
+static unsigned come(enum pacer_class class, unsigned n)
+{
+    unsigned let_in = 0;
+
+    assert_true(used + n <= PLACES_MAX);
+    while (n--)
+        let_in += pacer_enter(&p, &places[used++], class);
+    return let_in;
+}
+
+/* How many places are taken at once. */
+static unsigned take(unsigned at_most)
+{
+    unsigned taken = 0;
+
+    while (taken < at_most && pacer_take(&p, now_ms))
+        taken++;
+    return taken;
+}
+
+/* Time goes by as a timer would have it; counts who went, by class. */
+static void pass(uint64_t ms, unsigned went[PACER_CLASSES])
+{
+    uint64_t until_ms = now_ms + ms;
+    struct pacer_place *place;
+
+    for (unsigned i = 0; i < PACER_CLASSES; i++)
+        went[i] = 0;
+    for (;;) {
+        while ((place = pacer_next(&p, now_ms)))
+            went[place->class]++;
+        if (pacer_next_ms(&p) >= until_ms)
+            break;
+        now_ms = pacer_next_ms(&p);
+    }
+    now_ms = until_ms;
 }
 
 static void test_unlimited(void **state)
 {
-    struct pacer p;
-
     (void)state;
-    pacer_init(&p, 0);
-    for (int i = 0; i < 100000; i++)
-        assert_int_equal(pacer_reserve(&p, START_MS, 0), 0);
-    assert_int_equal(pacer_backlog(&p, START_MS), 0);
+    begin(0, 900);
+    assert_int_equal(take(100000), 100000);
+    for (int i = 0; i < 100; i++)
+        pacer_outcome(&p, now_ms += 100, false);
+    assert_int_equal(p.rate, 0);
 }
 
 /* Invariant 7: in each second, the rate and the burst of a tenth of a second. */
 static void test_rate_holds(void **state)
 {
-    static const uint32_t rates[] = {1, 3, 9, 10, 100, 300, 900, 7000};
+    static const uint32_t rates[] = {1, 3, 9, 10, 100, 300, 900, 4000};
+    unsigned went[PACER_CLASSES];
 
     (void)state;
     for (unsigned i = 0; i < sizeof rates / sizeof rates[0]; i++) {
         uint32_t rate = rates[i];
-        struct pacer p;
 
-        pacer_init(&p, rate);
-        assert_in_range(sent_within(&p, 0, rate * 20, 9999), rate * 10 - rate / 100,
-                        rate * 10 + rate / 10 + 1);
+        begin(rate, 0);
+        assert_in_range(take(1000000), 1, rate / 10 + 1);
+        for (int second = 0; second < 5; second++) {
+            come(PACER_KNOWN, 2 * rate);
+            pass(1000, went);
+            assert_in_range(went[PACER_KNOWN], rate - rate / 100 - 1, rate + 1);
+        }
     }
 }
 
 static void test_burst(void **state)
 {
-    struct pacer p;
-
     (void)state;
-    pacer_init(&p, 100);
-    assert_int_equal(sent_within(&p, 0, 50, 0), 11);
+    begin(100, 0);
+    assert_int_equal(take(50), 11);
     /* A long pause saves no more than that. */
-    pacer_init(&p, 100);
-    assert_int_equal(pacer_reserve(&p, START_MS, 0), 0);
-    assert_int_equal(sent_within(&p, 3600000, 50, 0), 11);
+    now_ms += 3600000;
+    assert_int_equal(take(50), 11);
     /* Slow ones have no burst. */
-    pacer_init(&p, 2);
-    assert_int_equal(sent_within(&p, 0, 10, 0), 1);
+    begin(2, 0);
+    assert_int_equal(take(10), 1);
+    /* A clock that starts at zero is no long pause. */
+    pacer_init(&p, 100, 0, now_ms = 0);
+    assert_int_equal(take(50), 1);
 }
 
-static void test_waits_in_order(void **state)
+/* Nobody passes those who wait. */
+static void test_who_comes_later_waits(void **state)
 {
-    struct pacer p;
-    uint64_t last = 0;
+    unsigned went[PACER_CLASSES];
 
     (void)state;
-    pacer_init(&p, 10);
-    for (int i = 0; i < 100; i++) {
-        uint64_t wait = pacer_reserve(&p, START_MS, 1000000);
+    begin(100, 0);
+    take(50);
+    come(PACER_KNOWN, 1);
+    now_ms += 5000; /* its turn has come, and it is not called yet */
+    assert_false(pacer_take(&p, now_ms));
+    pass(1, went);
+    assert_int_equal(went[PACER_KNOWN], 1);
+    assert_true(pacer_take(&p, now_ms));
+}
 
-        assert_true(wait >= last);
-        assert_true(wait <= last + 101);
-        last = wait;
+static void test_first_come_first_served(void **state)
+{
+    (void)state;
+    begin(10, 0);
+    come(PACER_KNOWN, 20);
+    for (unsigned i = 0; i < 20; i++) {
+        struct pacer_place *place = pacer_next(&p, now_ms);
+
+        assert_ptr_equal(place, &places[i]);
+        now_ms = pacer_next_ms(&p);
+    }
+    assert_true(pacer_next_ms(&p) == UINT64_MAX);
+}
+
+static void test_order_of_classes(void **state)
+{
+    unsigned went[PACER_CLASSES];
+
+    (void)state;
+    begin(10, 0);
+    take(50);
+    come(PACER_SPARE, 10);
+    come(PACER_KNOWN, 10);
+    come(PACER_LEASE, 10);
+    pass(1001, went);
+    assert_int_equal(went[PACER_LEASE], 10);
+    pass(1000, went);
+    assert_int_equal(went[PACER_KNOWN], 10);
+    assert_int_equal(went[PACER_SPARE], 0);
+    pass(1000, went);
+    assert_int_equal(went[PACER_SPARE], 10);
+}
+
+/* Strangers get a fifth beside others, and all of it when they are alone. */
+static void test_share_of_strangers(void **state)
+{
+    unsigned went[PACER_CLASSES];
+
+    (void)state;
+    begin(100, 0);
+    take(50);
+    come(PACER_KNOWN, 160);
+    come(PACER_STRANGER, 100);
+    pass(1001, went);
+    assert_int_equal(went[PACER_STRANGER], 20);
+    assert_int_equal(went[PACER_KNOWN], 80);
+    pass(1000, went);
+    assert_int_equal(went[PACER_STRANGER], 20);
+    pass(600, went);
+    assert_int_equal(went[PACER_KNOWN], 0);
+    assert_int_equal(went[PACER_STRANGER], 60);
+}
+
+/* One who comes later than many strangers does not wait for them. */
+static void test_flood_of_strangers(void **state)
+{
+    unsigned went[PACER_CLASSES];
+
+    (void)state;
+    begin(10, 0);
+    take(50);
+    come(PACER_STRANGER, 1000);
+    come(PACER_KNOWN, 3);
+    pass(501, went);
+    assert_int_equal(went[PACER_KNOWN], 3);
+}
+
+static void test_queues_are_bounded(void **state)
+{
+    unsigned went[PACER_CLASSES];
+
+    (void)state;
+    begin(100, 0);
+    take(50);
+    assert_int_equal(come(PACER_STRANGER, 5000), 100);
+    assert_int_equal(come(PACER_SPARE, 5000), 200);
+    assert_int_equal(come(PACER_LEASE, 5000), 200);
+    assert_int_equal(come(PACER_KNOWN, 5000), 1600);
+    pass(100, went);
+    assert_int_equal(come(PACER_LEASE, 5000), went[PACER_LEASE]);
+    begin(1, 0);
+    assert_int_equal(come(PACER_STRANGER, 50), 8);
+}
+
+static void test_leaving(void **state)
+{
+    unsigned went[PACER_CLASSES];
+
+    (void)state;
+    begin(100, 0);
+    take(50);
+    come(PACER_KNOWN, 5);
+    pacer_leave(&p, &places[2]);
+    pacer_leave(&p, &places[0]);
+    pacer_leave(&p, &places[4]);
+    assert_int_equal(p.queue[PACER_KNOWN].count, 2);
+    now_ms += 1000;
+    assert_ptr_equal(pacer_next(&p, now_ms), &places[1]);
+    assert_ptr_equal(pacer_next(&p, now_ms), &places[3]);
+    assert_null(pacer_next(&p, now_ms));
+    pass(1000, went);
+    assert_int_equal(went[PACER_KNOWN], 0);
+}
+
+/* `ms` of work: enough wait, and each that goes is answered. One in `bad_of` is
+ * late or fails; 0: none. */
+static void work(uint64_t ms, unsigned bad_of)
+{
+    unsigned went[PACER_CLASSES];
+    unsigned n = 0;
+
+    for (uint64_t at = 0; at < ms; at += 100) {
+        if (used > PLACES_MAX / 2) {
+            assert_null(p.queue[PACER_LEASE].first);
+            used = 0;
+        }
+        come(PACER_LEASE, p.rate / 5 + 1);
+        pass(100, went);
+        for (unsigned i = 0; i < went[PACER_LEASE]; i++)
+            pacer_outcome(&p, now_ms, !bad_of || ++n % bad_of);
+        while (p.queue[PACER_LEASE].first)
+            pacer_leave(&p, p.queue[PACER_LEASE].first);
     }
 }
 
-static void test_refused_reserves_nothing(void **state)
+static void test_climbs(void **state)
 {
-    struct pacer p;
-    uint64_t backlog;
-
     (void)state;
-    pacer_init(&p, 1);
-    assert_int_equal(pacer_reserve(&p, START_MS, 2000), 0);
-    assert_int_equal(pacer_reserve(&p, START_MS, 2000), 1000);
-    assert_int_equal(pacer_reserve(&p, START_MS, 2000), 2000);
-    backlog = pacer_backlog(&p, START_MS);
-    assert_int_equal(backlog, 3000);
-    for (int i = 0; i < 10; i++)
-        assert_true(pacer_reserve(&p, START_MS, 2000) == PACER_REFUSED);
-    assert_int_equal(pacer_backlog(&p, START_MS), backlog);
-    /* Who waits longer may still come. */
-    assert_int_equal(pacer_reserve(&p, START_MS, 3000), 3000);
+    begin(100, 900);
+    work(1000, 0);
+    work(1000, 0);
+    assert_in_range(p.rate, 110, 121);
+    work(60000, 0);
+    assert_int_equal(p.rate, 900);
+    begin(100, 50); /* nowhere to climb to */
+    work(60000, 0);
+    assert_int_equal(p.rate, 100);
 }
 
-/* A clock that starts at zero is no long pause. */
-static void test_young_clock(void **state)
+/* What nobody waits for proves nothing. */
+static void test_climbs_only_under_pressure(void **state)
 {
-    struct pacer p;
-
     (void)state;
-    pacer_init(&p, 100);
-    assert_int_equal(pacer_reserve(&p, 0, 1000), 0);
-    assert_int_equal(pacer_reserve(&p, 0, 1000), 10);
+    begin(100, 900);
+    for (int i = 0; i < 1000; i++) {
+        assert_true(pacer_take(&p, now_ms += 50));
+        pacer_outcome(&p, now_ms, true);
+    }
+    assert_int_equal(p.rate, 100);
+}
+
+static void test_halves(void **state)
+{
+    (void)state;
+    begin(100, 900);
+    work(2500, 8); /* more than 10 % */
+    assert_in_range(p.rate, 50, 50);
+    work(60000, 8);
+    assert_int_equal(p.rate, 10);
+    work(60000, 0);
+    assert_in_range(p.rate, 500, 900);
+    begin(3, 3);
+    work(60000, 1);
+    assert_int_equal(p.rate, 3); /* it was below by configuration */
+}
+
+/* 10 % of a second's REGISTERs, or one lease's 503, halve nothing. */
+static void test_a_few_bad_ones(void **state)
+{
+    (void)state;
+    begin(100, 900);
+    work(20000, 12);
+    assert_true(p.rate > 100);
+    begin(100, 900);
+    for (int i = 0; i < 100; i++)
+        pacer_outcome(&p, now_ms += 1500, false);
+    assert_int_equal(p.rate, 100);
+}
+
+/* What was sent before the halving comes home after it: once is enough. */
+static void test_halves_once_for_one_trouble(void **state)
+{
+    (void)state;
+    begin(400, 900);
+    for (int i = 0; i < 100; i++)
+        pacer_outcome(&p, now_ms, false);
+    now_ms += 1000;
+    for (int i = 0; i < 100; i++)
+        pacer_outcome(&p, now_ms, false);
+    assert_int_equal(p.rate, 200);
+    now_ms += 1000;
+    pacer_outcome(&p, now_ms, true);
+    assert_int_equal(p.rate, 200);
 }
 
 int main(void)
@@ -116,9 +327,18 @@ int main(void)
         cmocka_unit_test(test_unlimited),
         cmocka_unit_test(test_rate_holds),
         cmocka_unit_test(test_burst),
-        cmocka_unit_test(test_waits_in_order),
-        cmocka_unit_test(test_refused_reserves_nothing),
-        cmocka_unit_test(test_young_clock),
+        cmocka_unit_test(test_who_comes_later_waits),
+        cmocka_unit_test(test_first_come_first_served),
+        cmocka_unit_test(test_order_of_classes),
+        cmocka_unit_test(test_share_of_strangers),
+        cmocka_unit_test(test_flood_of_strangers),
+        cmocka_unit_test(test_queues_are_bounded),
+        cmocka_unit_test(test_leaving),
+        cmocka_unit_test(test_climbs),
+        cmocka_unit_test(test_climbs_only_under_pressure),
+        cmocka_unit_test(test_halves),
+        cmocka_unit_test(test_a_few_bad_ones),
+        cmocka_unit_test(test_halves_once_for_one_trouble),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

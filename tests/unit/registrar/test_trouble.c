@@ -286,20 +286,6 @@ static void test_busy_pacer_and_a_known_phone(void **state)
         upstream_grants(up, 3600);
 }
 
-/* Strangers do not stand in the line before those who have proof. */
-static void test_strangers_and_the_pacer(void **state)
-{
-    (void)state;
-    world.config.auth = AUTH_UPSTREAM;
-    world.config.upstream[0].rate = 10;
-    world_start();
-    crowd(0, 30);
-    phone(DESK, "d1", 1, CONTACT_DESK);
-    assert_answer(DESK, 503);
-    phone(THIRD, "t1", 1, "Contact: <sip:anna@10.0.0.3:7000>\r\n" CREDENTIALS);
-    assert_no_answer(THIRD);
-}
-
 /* ---- growth ----------------------------------------------------------------------------- */
 
 /* A phone that comes and goes under ever new names does not fill its record. */
@@ -398,7 +384,6 @@ int main(void)
         IN(unstarted, test_repeats_are_paced),
         IN(unstarted, test_too_many),
         IN(unstarted, test_busy_pacer_and_a_known_phone),
-        IN(unstarted, test_strangers_and_the_pacer),
         IN(none, test_tombstones_are_bounded),
         IN(none, test_counters_add_up),
         IN(upstream, test_flood_of_strangers),
