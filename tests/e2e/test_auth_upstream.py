@@ -56,6 +56,26 @@ def test_row02_refused_register_leaves_nothing(house):
     assert uris(good.register()) == [good.uri]
 
 
+@pytest.mark.parametrize("auth", ["upstream", "none"])
+def test_row02_nothing_is_stored_before_the_main_registrar_answers(house, auth):
+    house.registrar.trusted = auth == "none"
+    house.start(auth=auth)
+    if auth == "upstream":
+        house.registrar.wait_probe()
+    house.registrar.held = []
+    phone = al_phone(house)
+    request = phone.register_request()
+    phone.send(request, phone.server)
+    contact = house.registrar.wait_register("al").contact
+    assert house.registrar.ping("al", contact=contact).status in (404, 480)
+    assert house.registrar.call_contact(contact).final().status in (404, 480)
+    assert phone.invites() == []
+    house.registrar.release()
+    answer = phone.final(request, phone.server)
+    assert answer.status == (200 if auth == "none" else 401)
+    assert house.registrar.ping("al", contact=contact).status in ((200,) if auth == "none" else (404, 480))
+
+
 def test_row02_a_wrong_password_evicts_nobody(house):
     start(house, max_contacts=1)
     good = al_phone(house).registered()
@@ -148,7 +168,7 @@ def test_row01_a_query_needs_proof(house):
     assert answer.status == 403 and answer.contacts == []
 
 
-def test_a_query_is_proved_by_flow_and_call_id_together(house):
+def test_row01_a_query_is_proved_by_flow_and_call_id_together(house):
     start(house)
     owner = al_phone(house).registered()
     thief = house.phone("al")
@@ -232,7 +252,7 @@ def test_the_probe_asks_for_nobody_and_leaves_nothing(house):
 
 
 # -- calls of nobody -------------------------------------------------------------------------------
-def test_a_phone_that_never_answered_the_challenge_does_not_ring(house):
+def test_row02_a_phone_that_never_answered_the_challenge_does_not_ring(house):
     start(house)
     phone = al_phone(house)
     assert phone.register_once().status == 401
