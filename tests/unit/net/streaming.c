@@ -1,3 +1,6 @@
+/*
+ * streaming: see streaming.h.
+ */
 #include "streaming.h"
 
 #include "net/connection.h"

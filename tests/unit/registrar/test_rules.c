@@ -117,7 +117,7 @@ static void ask(const char *flow, const char *call_id, uint32_t cseq, const char
                      flow, call_id, cseq, lines);
 
     assert_int_equal(sip_parse(span_make(text, (size_t)n), &message, &fault), SIP_PARSED);
-    if (!request_decode(&message, &from, &rq, &fault))
+    if (!request_decode(&config, &message, &from, &rq, &fault))
         fail_msg("%s", fault.reason);
 }
 
@@ -250,11 +250,10 @@ static const struct cell cells[] = {
      REG_REFUSED, 500, false},
 
     /* tombstones: what is gone does not come back by a late copy */
-    {"none: copy after its removal", AUTH_NONE, EMPTY, HOME, CALL, 5, HOME_CONTACT, REG_REFUSED,
-     500, false},
+    {"none: copy after removal", AUTH_NONE, EMPTY, HOME, CALL, 5, HOME_CONTACT, REG_REFUSED, 500,
+     false},
     {"none: removal again", AUTH_NONE, EMPTY, HOME, CALL, 5, GONE, REG_ANSWERED, 0, false},
-    {"none: late after its removal", AUTH_NONE, EMPTY, HOME, CALL, 4, HOME_CONTACT, REG_REFUSED,
-     500, false},
+    {"none: late copy", AUTH_NONE, EMPTY, HOME, CALL, 4, HOME_CONTACT, REG_REFUSED, 500, false},
     {"none: star again", AUTH_NONE, EMPTY, HOME, CALL, 5, STAR, REG_ANSWERED, 0, false},
 
     /* too brief */
