@@ -99,7 +99,7 @@ static bool find_better_flow(struct branch *b, size_t size)
     struct fork *f = b->fork;
     struct flow better;
 
-    if (f->order.to_phones || b->by_datagram)
+    if (f->order.to_phones)
         return false;
     upstream_route(&f->proxy->upstreams->list[f->order.token.upstream], size, &better);
     if (flow_equal(&better, &b->flow))
@@ -170,7 +170,6 @@ bool branch_falls_back(struct branch *b, const struct client_tx *tx)
     wheel_disarm(&p->rt->wheel, &b->timer);
     b->state = BRANCH_WAITING;
     b->flow = p->upstreams->list[f->order.token.upstream].flow;
-    b->by_datagram = true;
     return true;
 }
 

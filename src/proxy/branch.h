@@ -35,7 +35,6 @@ struct branch {
     uint16_t q;
     enum branch_state state;
     bool cancel_counted;
-    bool by_datagram; /* up: the connection failed, however large the request is */
 };
 
 enum branch_started {

@@ -140,8 +140,10 @@ const struct binding *reach_again(const struct proxy *p, const struct aor *a, ui
     const struct binding *best = NULL;
     struct flow flow;
 
-    if (old && reach_binding(p, old, out))
+    if (old && reach_binding(p, old, &flow)) {
+        *out = flow;
         return old;
+    }
     for (const struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
         bool same =
             (old && span_eq(binding_call_id(old), binding_call_id(b))) || same_contact(b, contact);

@@ -35,7 +35,7 @@ bool reach_address(const struct binding *b, struct buf *fields, struct span *rur
  * the same phone: of the same registration (RFC 3261 10.2: a phone registers
  * with one Call-ID), or with the contact by which the dialog knows it
  * (`contact`, the Request-URI). Another phone of the AOR is never taken: it
- * would answer 481 and so end the call. NULL: none can be reached.
+ * would answer 481 and so end the call. NULL: none can be reached, *out is as it was.
  */
 const struct binding *reach_again(const struct proxy *p, const struct aor *a, uint32_t id,
                                   const struct sip_uri *contact, struct flow *out);

@@ -199,6 +199,25 @@ static void the_answer_takes_a_new_connection_where_the_old_one_is_gone(void **s
     assert_int_equal(s->fake.opened, 1);
 }
 
+/* To where it listens, not to where it happened to connect from. */
+static void the_new_connection_goes_to_the_port_of_sent_by(void **state)
+{
+    struct stage *s = *state;
+    const struct fake_datagram *invite;
+
+    tcp_phone(s, 1000);
+    stage_receive(s, AL_1,
+                  "INVITE sip:4711@example.com SIP/2.0\n"
+                  "Via: SIP/2.0/TCP 192.168.1.2:5077;branch=z9hG4bKone\n"
+                  "Via: SIP/2.0/TCP 192.168.1.3:5088;branch=z9hG4bKtwo\n"
+                  "From: <" AL ">;tag=1\nTo: <sip:4711@example.com>\nCall-ID: call\n"
+                  "CSeq: 1 INVITE\nContent-Length: 0\n\n");
+    invite = stage_take(s, PBX, "INVITE");
+    stage_close(s, AL_1);
+    stage_answer(s, invite, 486, "");
+    stage_take(s, "10.1.0.1:5077", "SIP/2.0 486");
+}
+
 static void an_answer_that_cannot_be_delivered_is_lost(void **state)
 {
     struct stage *s = *state;
@@ -286,6 +305,43 @@ static void the_same_contact_is_the_same_phone(void **state)
     free(fields);
 }
 
+/* It had come by datagram, then connected: where it was first it is no more. */
+static void a_phone_that_lost_its_new_connection_is_430(void **state)
+{
+    struct stage *s = *state;
+    uint32_t id = stage_phone(s, AL, AL_1, 1000);
+    char *fields = dialog(s);
+
+    stage_connect(s, AL_2, 8);
+    stage_move(s, AL, id, AL_2);
+    info_goes(s, fields, AL_2);
+    stage_close(s, AL_2);
+    info_goes(s, fields, NULL);
+    stage_none(s, AL_1, "INFO");
+    free(fields);
+}
+
+/* What it is told of the way names the new place. */
+static void after_a_move_the_route_leads_to_the_new_binding(void **state)
+{
+    struct stage *s = *state;
+    const struct fake_datagram *invite;
+    uint32_t id = tcp_phone(s, 1000);
+    char *fields = dialog(s);
+
+    stage_phone(s, AL, AL_2, 1000);
+    stage_close(s, AL_1);
+    stage_request(s, PBX, "INVITE", PHONE_URI, fields);
+    invite = stage_take(s, AL_2, "INVITE");
+    stage_answer(s, invite, 200, "");
+    free(fields);
+    assert_true(asprintf(&fields, "%s%s", TO_TAG, stage_routes(invite)) > 0);
+    stage_leave(s, AL, id);
+    s->fake.rt.boot_id++; /* so that the binding alone can tell */
+    info_goes(s, fields, AL_2);
+    free(fields);
+}
+
 static void another_phone_of_the_aor_is_never_taken(void **state)
 {
     struct stage *s = *state;
@@ -321,11 +377,14 @@ int main(void)
         IN_STAGE(a_cancelled_call_whose_phone_closes_is_487),
         IN_STAGE(a_call_over_both_transports),
         IN_STAGE(the_answer_takes_a_new_connection_where_the_old_one_is_gone),
+        IN_STAGE(the_new_connection_goes_to_the_port_of_sent_by),
         IN_STAGE(an_answer_that_cannot_be_delivered_is_lost),
         IN_STAGE(a_phone_that_lost_its_connection_is_430),
         IN_STAGE(a_phone_that_reconnects_is_reached_again),
         IN_STAGE(a_phone_that_registers_from_elsewhere_is_followed),
         IN_STAGE(the_same_contact_is_the_same_phone),
+        IN_STAGE(a_phone_that_lost_its_new_connection_is_430),
+        IN_STAGE(after_a_move_the_route_leads_to_the_new_binding),
         IN_STAGE(another_phone_of_the_aor_is_never_taken),
     };
 
