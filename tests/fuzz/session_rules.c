@@ -8,6 +8,7 @@
 
 #include "location/location.h"
 #include "sip/header.h"
+#include "upstream/contact.h"
 
 static struct sip_message sent; /* the one being looked at */
 
@@ -19,15 +20,94 @@ static const struct peer *peer_at(const struct session_world *w, const struct fl
     return NULL;
 }
 
+/* ---- what a message says -------------------------------------------------- */
+
+/* The hash of the AOR in From or To; *served: is its domain ours? */
+static uint64_t aor_of(const struct session_world *w, const struct sip_message *m,
+                       enum sip_header_id id, bool *served)
+{
+    static char room[ROOM * 3];
+    struct buf aor = buf_make(room, sizeof room);
+    struct sip_nameaddr to;
+    struct sip_fault fault;
+
+    *served = false;
+    if (!sip_nameaddr_parse(sip_value(m, id), &to, &fault) || !sip_canonical_aor(&aor, &to.uri) ||
+        aor.overflow)
+        return 0;
+    *served = config_serves(w->config, to.uri.host);
+    return location_hash(core_location(w->core), buf_done(&aor));
+}
+
+/* FNV-1a, without regard to case. */
+static uint64_t fnv(struct span text)
+{
+    uint64_t hash = 14695981039346656037ULL;
+
+    for (size_t i = 0; i < text.n; i++)
+        hash = (hash ^ (uint8_t)ascii_lower(text.p[i])) * 1099511628211ULL;
+    return hash;
+}
+
+static uint64_t branch_hash(const struct sip_message *m)
+{
+    struct sip_fault fault;
+    struct sip_via via;
+
+    return sip_via_top(m, &via, &fault) ? fnv(via.branch) : 0;
+}
+
 /* ---- whom it may write to --------------------------------------------------- */
 
-/* An answer goes to a host that has asked; a request to the main registrar, or
- * to a peer that has registered or called, exactly where it did so. */
-static void check_receiver(const struct session_world *w, const struct flow *to)
+/* Where phones are reached that registered through an edge proxy (RFC 3327). */
+static void note_path(struct session_world *w, struct span path)
+{
+    const char *end = path.p + path.n;
+    const char *at = path.n ? memchr(path.p, '<', path.n) : NULL;
+
+    for (; at && w->edge_count < EDGES_MAX; at = memchr(at + 1, '<', (size_t)(end - at - 1))) {
+        const char *close = memchr(at, '>', (size_t)(end - at));
+        struct address edge;
+        struct sip_fault fault;
+        struct sip_uri uri;
+        bool known = false;
+
+        if (!close || !sip_uri_parse(span_between(at + 1, close), &uri, &fault) ||
+            !sip_host_address(uri.host, &edge))
+            continue;
+        edge.port = uri.port ? (uint16_t)uri.port : 5060;
+        for (unsigned i = 0; i < w->edge_count; i++)
+            known |= address_equal(&w->edges[i], &edge);
+        if (!known)
+            w->edges[w->edge_count++] = edge;
+    }
+}
+
+static bool is_edge(struct session_world *w, const struct flow *to)
+{
+    const struct location *l = core_location(w->core);
+    const struct aor *a;
+    size_t at = 0;
+
+    while ((a = location_next(l, &at)))
+        for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
+            note_path(w, binding_path(b));
+    for (unsigned i = 0; i < w->edge_count; i++)
+        if (address_equal(&w->edges[i], &to->peer))
+            return to->transport == TRANSPORT_UDP;
+    return w->edge_count == EDGES_MAX;
+}
+
+/* An answer goes to a host that has asked; a request to the main registrar, to
+ * a peer that has registered or called, exactly where it did so, or to the edge
+ * proxy that a phone has registered through. */
+static void check_receiver(struct session_world *w, const struct flow *to)
 {
     const struct peer *p = peer_at(w, to);
     bool asked = false;
 
+    if (sent.is_request && is_edge(w, to))
+        return;
     for (unsigned i = 0; i < PEERS; i++)
         asked |= (w->peers[i].spoke || w->peers[i].upstream) &&
                  address_same_host(&to->peer, &w->peers[i].own);
@@ -36,13 +116,44 @@ static void check_receiver(const struct session_world *w, const struct flow *to)
     CHECK(!sent.is_request || !p || p->upstream || p->spoke);
 }
 
+/* Is the peer that is being heard registered, where it is, as who it says it is? */
+static bool caller_is_known(const struct session_world *w)
+{
+    const struct aor *a = location_find(core_location(w->core), w->in.caller);
+
+    for (const struct binding *b = a ? aor_first(a) : NULL; b; b = aor_next(a, b))
+        if (binding_live(b, w->now_ms) && flow_equal(&b->flow, &w->in.flow))
+            return true;
+    return false;
+}
+
+/* A phone may call as somebody that it has registered, anybody else where calls
+ * are challenged; our own contact is not theirs to call. Within a dialog there
+ * must have been a token. */
+static void check_may_go_up(const struct session_world *w)
+{
+    struct sip_fault fault;
+    struct sip_uri ruri;
+    uint64_t hash;
+
+    if (w->in.in_dialog) {
+        CHECK(w->token[0]);
+        return;
+    }
+    CHECK(w->in.method == SIP_CANCEL || caller_is_known(w) ||
+          w->config->upstream[0].challenges_calls);
+    CHECK(!sip_uri_parse(sent.ruri, &ruri, &fault) || !contact_token(&ruri, &hash));
+}
+
 /* What phones and strangers ask goes up or nowhere. */
 static void check_no_relay(const struct session_world *w, const struct peer *to)
 {
     bool asked = w->in.any && w->in.request && !w->in.from_upstream && !w->in.bad;
 
-    if (asked && w->in.method != SIP_REGISTER && sent.is_request)
-        CHECK(to && to->upstream);
+    if (!asked || w->in.method == SIP_REGISTER || !sent.is_request)
+        return;
+    CHECK(to && to->upstream);
+    check_may_go_up(w);
 }
 
 /* RFC 3261 17: an ACK is never answered, and nobody answers an answer. */
@@ -53,6 +164,8 @@ static void check_answer_is_due(const struct session_world *w)
     CHECK(sent.method != SIP_ACK);
     if (w->in.any && w->in.request)
         CHECK(w->in.method != SIP_ACK);
+    if (w->in.any && !w->in.request && w->in.branch) /* it goes back without our Via */
+        CHECK(branch_hash(&sent) != w->in.branch);
 }
 
 /* ---- its form --------------------------------------------------------------- */
@@ -109,40 +222,6 @@ static void check_identity(const struct peer *to)
 
 /* ---- registrations ---------------------------------------------------------- */
 
-/* The hash of To's AOR; *served: is its domain ours? */
-static uint64_t to_aor(const struct session_world *w, const struct sip_message *m, bool *served)
-{
-    static char room[ROOM * 3];
-    struct buf aor = buf_make(room, sizeof room);
-    struct sip_nameaddr to;
-    struct sip_fault fault;
-
-    *served = false;
-    if (!sip_nameaddr_parse(sip_value(m, SIP_H_TO), &to, &fault) ||
-        !sip_canonical_aor(&aor, &to.uri) || aor.overflow)
-        return 0;
-    *served = config_serves(w->config, to.uri.host);
-    return location_hash(core_location(w->core), buf_done(&aor));
-}
-
-/* FNV-1a, without regard to case. */
-static uint64_t fnv(struct span text)
-{
-    uint64_t hash = 14695981039346656037ULL;
-
-    for (size_t i = 0; i < text.n; i++)
-        hash = (hash ^ (uint8_t)ascii_lower(text.p[i])) * 1099511628211ULL;
-    return hash;
-}
-
-static uint64_t branch_hash(const struct sip_message *m)
-{
-    struct sip_fault fault;
-    struct sip_via via;
-
-    return sip_via_top(m, &via, &fault) ? fnv(via.branch) : 0;
-}
-
 /* Was this very answer sent before? Then it comes from its transaction. */
 static bool is_repeated(struct session_world *w, struct span message)
 {
@@ -174,7 +253,7 @@ static void check_registered(struct session_world *w, const struct peer *to)
     if (sent.is_request || sent.method != SIP_REGISTER || sent.status < 200 || sent.status > 299)
         return;
     CHECK(!to || !to->upstream);
-    aor = to_aor(w, &sent, &served);
+    aor = aor_of(w, &sent, SIP_H_TO, &served);
     CHECK(served);
     if (is_repeated(w, sent.raw) || !sip_has(&sent, SIP_H_CONTACT))
         return;
@@ -203,7 +282,7 @@ static void note_asked(struct session_world *w)
         copy_text(w->contact, sizeof w->contact, contact.uri_text);
     if (w->asked_count < ASKED_MAX)
         w->asked[w->asked_count++] =
-            (struct asked){branch_hash(&sent), to_aor(w, &sent, &served), false};
+            (struct asked){branch_hash(&sent), aor_of(w, &sent, SIP_H_TO, &served), false};
 }
 
 static void note(struct session_world *w, const struct peer *to)
@@ -243,23 +322,28 @@ void rules_received(struct session_world *w, const struct peer *p, struct span m
     static struct sip_message m;
     struct sip_fault fault;
     enum sip_parsed parsed = sip_parse(message, &m, &fault);
+    struct sip_nameaddr to;
     struct sip_via via;
-    uint64_t branch;
+    bool served;
 
     w->in.any = true;
     w->in.bad = parsed != SIP_PARSED || !sip_via_top(&m, &via, &fault);
     w->in.request = m.is_request;
     w->in.method = m.method;
     w->in.from_upstream = p->upstream;
+    w->in.flow = p->flow;
+    w->in.branch = branch_hash(&m);
+    w->in.caller = aor_of(w, &m, SIP_H_FROM, &served);
+    w->in.in_dialog =
+        !w->in.bad && sip_nameaddr_parse(sip_value(&m, SIP_H_TO), &to, &fault) && sip_tag(&to).n;
     if (parsed != SIP_PARSED || m.is_request || !p->upstream || m.method != SIP_REGISTER ||
         m.status < 200 || m.status > 299)
         return;
-    branch = branch_hash(&m);
     for (unsigned i = 0; i < w->asked_count; i++)
-        w->asked[i].accepted |= w->asked[i].branch == branch;
+        w->asked[i].accepted |= w->asked[i].branch == w->in.branch;
 }
 
-void rules_between(const struct session_world *w)
+void rules_between(struct session_world *w)
 {
     const struct location *l = core_location(w->core);
     const struct aor *a;
@@ -269,8 +353,10 @@ void rules_between(const struct session_world *w)
     while ((a = location_next(l, &at))) {
         unsigned mine = 0;
 
-        for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
+        for (const struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
             mine += !(b->flags & BINDING_TOMBSTONE);
+            note_path(w, binding_path(b));
+        }
         CHECK(mine <= w->config->max_contacts);
         bindings += mine;
         if (mine && w->config->auth == AUTH_UPSTREAM)

@@ -53,6 +53,7 @@ struct asked {
 
 #define ASKED_MAX    512
 #define ANSWERED_MAX 64
+#define EDGES_MAX    64
 
 /* An answer that the main registrar gives by itself. */
 struct saying {
@@ -86,6 +87,8 @@ struct session_world {
 
     struct asked asked[ASKED_MAX];
     unsigned asked_count;
+    struct address edges[EDGES_MAX]; /* of edge proxies that a phone registered through */
+    unsigned edge_count;
     uint64_t answered[ANSWERED_MAX]; /* the last 200s to REGISTERs, hashed */
     unsigned answered_at;
     char contact[256]; /* our contact in the last REGISTER that went up */
@@ -98,6 +101,10 @@ struct session_world {
         bool request;
         bool from_upstream;
         enum sip_method method;
+        struct flow flow;
+        uint64_t branch; /* of the topmost Via, hashed */
+        uint64_t caller; /* the AOR of From */
+        bool in_dialog;  /* To has a tag */
     } in;
     unsigned sent_in_turn;
     uint64_t sent_count;
@@ -136,6 +143,6 @@ void rules_sent(struct session_world *w, const struct flow *to, struct span mess
 /* A message is about to be handled. */
 void rules_received(struct session_world *w, const struct peer *p, struct span message);
 /* What must hold after every event. */
-void rules_between(const struct session_world *w);
+void rules_between(struct session_world *w);
 
 #endif
