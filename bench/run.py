@@ -317,7 +317,8 @@ def write_results(bench, facts):
     lines = [f"{facts['date']}; {facts['machine']}, Linux {facts['kernel']}; midreg "
              f"{facts['midreg']} ({facts['compiler']}; `{facts['build']}`); Kamailio: "
              f"{facts['kamailio']} (`{facts['kamailio_command']}`). "
-             f"`{facts['command'].strip()}`, {bench.plan.rounds} rounds.", "", *table(bench)]
+             f"`{facts['command'].strip()}`, {bench.plan.rounds} rounds; load average "
+             f"before: {facts['load_before']}.", "", *table(bench)]
     (RESULTS / "bench.md").write_text("\n".join(lines) + "\n")
     (RESULTS / "bench.json").write_text(json.dumps({
         "about": facts, "results": bench.results, "memory": bench.memory, "curve": bench.curve,
