@@ -46,7 +46,8 @@ struct ports {
     /* Closes the connection when what is queued has been written. The core is not
      * told. */
     void (*stream_close)(void *world, const struct flow *flow);
-    /* Is this stream connected, or connecting? */
+    /* Is this stream connected, or connecting? No longer when the peer has ended
+     * its side; but answers committed to it are still written for half a minute. */
     bool (*flow_alive)(void *world, const struct flow *flow);
 
     /* Makes change number `sequence` durable. True: it is already. Else the

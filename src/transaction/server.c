@@ -52,6 +52,10 @@ static void server_send(struct server_tx *tx, struct span answer)
     if (!tx->reopened && !flow_alive(tx->t->rt->ports, &tx->reply_to))
         server_reopen(tx);
     ports_send(tx->t->rt->ports, &tx->reply_to, answer);
+    /* The peer may have closed its side alone and still read: over the old
+     * connection, too. Who gets both absorbs one. */
+    if (transport_is_stream(tx->source.transport) && !flow_equal(&tx->reply_to, &tx->source))
+        ports_send(tx->t->rt->ports, &tx->source, answer);
 }
 
 static void server_send_again(struct server_tx *tx)

@@ -61,7 +61,7 @@ static void test_glued(void **state)
     phone_send(fd, "\r\n" MESSAGE MESSAGE_BODY MESSAGE "OPT");
     hall_until(h, &h->received, 3);
     assert_string_equal(h->messages[1], MESSAGE_BODY);
-    phone_send(fd, MESSAGE + 3);
+    phone_send(fd, &MESSAGE[3]);
     hall_until(h, &h->received, 4);
     assert_string_equal(h->messages[3], MESSAGE);
     assert_int_equal(h->streams.bytes, 0); /* nothing waits, nothing is held */

@@ -102,6 +102,28 @@ static void test_answer_goes_back(void **state)
     assert_non_null(strstr(fake_field(fake_sent(&k->fake, 0)->text, "Via"), "received=192.0.2.9"));
 }
 
+/* RFC 3261 18.2.2: the connection has closed. To the Via's port over a new one,
+ * and over the old one, whose peer may have closed its side alone. */
+static void test_connection_has_closed(void **state)
+{
+    struct talk *k = *state;
+    const struct sip_message *m;
+    struct server_tx *tx;
+
+    k->peer = fake_flow("10.0.0.1:40000");
+    k->peer.transport = TRANSPORT_TCP;
+    k->peer.connection = 7;
+    m = talk_request(k, "REGISTER", "SIP/2.0/TCP 10.0.0.1:5070;branch=z9hG4bKx", TO, "");
+    tx = server_begin(&k->t, m, &k->peer, NULL, NULL);
+    assert_non_null(tx);
+    fake_kill(&k->fake, 7);
+    server_reply(tx, 200, NULL, SPAN_NONE);
+    assert_int_equal(k->fake.sent_count, 2);
+    assert_int_equal(fake_sent(&k->fake, 0)->to.peer.port, 5070);
+    assert_int_not_equal(fake_sent(&k->fake, 0)->to.connection, 7);
+    assert_true(flow_equal(&fake_sent(&k->fake, 1)->to, &k->peer));
+}
+
 static void test_bounds(void **state)
 {
     struct talk *k = *state;
@@ -137,6 +159,7 @@ int main(void)
         IN_TALK(test_rfc_4320),
         IN_TALK(test_cancel_does_not_match),
         IN_TALK(test_answer_goes_back),
+        IN_TALK(test_connection_has_closed),
         IN_TALK(test_bounds),
         IN_TALK(test_shutdown),
     };
