@@ -321,6 +321,7 @@ def test_row03_a_query_is_answered_with_the_phones_own_contacts_and_stays_here(h
     assert uris(one.query()) == sorted([one.uri, two.uri])
     house.fence()
     assert all(r.contact for r in house.registrar.registers), "a query went up"
+    assert len(house.registrar.of("al")) == 1, "nor is it a reason to register"
 
 
 def test_row03_a_query_never_lists_who_has_left_expired_or_is_another(house):
