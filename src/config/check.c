@@ -55,6 +55,46 @@ static void check_domains(struct reader *r)
         }
 }
 
+/* Is this one of our domains by its own name? */
+static bool is_domain(const struct config *c, const char *name)
+{
+    for (unsigned i = 0; i < c->domain_count; i++)
+        if (strcmp(name, c->domains[i]) == 0)
+            return true;
+    return c->domain_count == 0;
+}
+
+static void check_aliases(struct reader *r)
+{
+    const struct config *c = r->config;
+    const config_setting_t *at = config_setting_get_member(r->root, "domain-alias");
+
+    for (unsigned i = 0; i < c->alias_count; i++) {
+        const struct config_alias *alias = &c->alias[i];
+
+        if (!is_domain(c, alias->domain))
+            reader_mistake(r, at, "domain-alias: \"%s\" is none of domains; add it there",
+                           alias->domain);
+        if (c->domain_count && is_domain(c, alias->name))
+            reader_mistake(r, at,
+                           "domain-alias: \"%s\" is a domain itself; remove it from one of both",
+                           alias->name);
+        for (unsigned j = 0; j < c->alias_count; j++)
+            if (strcmp(alias->domain, c->alias[j].name) == 0)
+                reader_mistake(r, at,
+                               "domain-alias: \"%s\" is an alias itself; write the domain that "
+                               "it stands for",
+                               alias->domain);
+    }
+    if (c->alias_count && c->force_domain)
+        reader_mistake(r, at,
+                       "domain-alias says nothing beside force-domain, which makes every domain "
+                       "one; remove one of both");
+    if (c->force_domain && !is_domain(c, c->force_domain))
+        reader_mistake(r, config_setting_get_member(r->root, "force-domain"),
+                       "force-domain \"%s\" is none of domains; add it there", c->force_domain);
+}
+
 /* Can this listener's socket send to that address? Upstreams are reached over UDP. */
 static bool reaches(const struct config_listener *listener, const struct address *to)
 {
@@ -103,6 +143,7 @@ void reader_check(struct reader *r)
 
     check_expiries(r);
     check_domains(r);
+    check_aliases(r);
     if (c->upstream_count == 0 && !(config_setting_get_member(r->root, "upstream") && r->mistakes))
         reader_mistake(r, config_setting_get_member(r->root, "upstream"),
                        "there is no upstream; write for example upstream = { pbx = { address = "

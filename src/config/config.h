@@ -16,6 +16,7 @@
 #define CONFIG_DOMAINS_MAX   256
 #define CONFIG_UPSTREAMS_MAX 1 /* several come with the upstream issue */
 #define CONFIG_STRIP_MAX     32
+#define CONFIG_ALIASES_MAX   256
 
 enum config_auth { AUTH_UPSTREAM, AUTH_NONE };
 enum config_mode { MODE_AOR };
@@ -37,12 +38,21 @@ struct config_upstream {
     bool challenges_calls; /* it challenges INVITEs: calls of any phone may pass */
 };
 
+/* A name that phones use for one of our domains. */
+struct config_alias {
+    char *name;   /* lower case, as in URIs */
+    char *domain; /* lower case */
+};
+
 struct config {
     struct config_listener listen[CONFIG_LISTENERS_MAX];
     unsigned listen_count;
     struct address advertise;          /* family ADDRESS_NONE: by route; port 0: the listener's */
     char *domains[CONFIG_DOMAINS_MAX]; /* lower case */
     unsigned domain_count;             /* 0: every domain is served (loopback listeners only) */
+    struct config_alias alias[CONFIG_ALIASES_MAX];
+    unsigned alias_count;
+    char *force_domain; /* lower case: what every domain of a phone stands for; NULL */
     enum config_mode mode;
     enum config_auth auth;
     bool allow_open_upstream;
@@ -80,7 +90,11 @@ void config_free(struct config *c);
 /* Every option with its default and meaning, as a commented configuration. */
 void config_print_defaults(FILE *out);
 
-/* Is this host (any case) one of our domains? */
+/* Is this host (any case) one of our domains, or an alias of one? */
 bool config_serves(const struct config *c, struct span host);
+
+/* The domain that this host (any case) stands for in an AOR: `force-domain`, the
+ * domain of an alias, or the host itself. */
+struct span config_domain(const struct config *c, struct span host);
 
 #endif

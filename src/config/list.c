@@ -130,8 +130,7 @@ void reader_listeners(struct reader *r, config_setting_t *s)
         listener_add(r, element, text);
 }
 
-/* A host name (RFC 1123), or an IP address as it stands in a URI. */
-static bool domain_valid(struct span text)
+bool reader_domain_valid(struct span text)
 {
     struct address ignored;
 
@@ -177,7 +176,7 @@ void reader_domains(struct reader *r, config_setting_t *s)
     if (config_setting_length(s) == 0)
         reader_mistake(r, s, "domains is empty; name the domains that your phones register at");
     while ((text = list_next(&walk, &element))) {
-        if (!domain_valid(span_of(text)))
+        if (!reader_domain_valid(span_of(text)))
             reader_mistake(r, element,
                            "\"%s\" is no domain; write the name alone, without sip: and port",
                            text);
@@ -186,6 +185,71 @@ void reader_domains(struct reader *r, config_setting_t *s)
         else
             list_append(r, c->domains, &c->domain_count, text, true);
     }
+}
+
+/* A copy in lower case of what stands between; NULL: no memory, which is told. */
+static char *lower_copy(struct reader *r, const char *from, const char *to)
+{
+    char *copy = strndup(from, (size_t)(to - from));
+
+    if (!copy)
+        reader_mistake(r, NULL, "out of memory");
+    for (char *c = copy; c && *c; c++)
+        *c = ascii_lower(*c);
+    return copy;
+}
+
+static const char *skip_blanks(const char *text)
+{
+    return text + strspn(text, " ");
+}
+
+/* Reads "NAME=DOMAIN". */
+static void alias_add(struct reader *r, const config_setting_t *at, const char *text)
+{
+    struct config *c = r->config;
+    const char *equals = strchr(text, '=');
+    const char *name = skip_blanks(text);
+    const char *name_end = equals;
+    const char *domain = equals ? skip_blanks(equals + 1) : NULL;
+
+    while (name_end && name_end > name && name_end[-1] == ' ')
+        name_end--;
+    if (!equals || !reader_domain_valid(span_between(name, name_end)) ||
+        !reader_domain_valid(span_of(domain))) {
+        reader_mistake(r, at,
+                       "domain-alias \"%s\" is not of the form NAME=DOMAIN; write for example "
+                       "\"pbx.example.com=example.com\"",
+                       text);
+        return;
+    }
+    for (unsigned i = 0; i < c->alias_count; i++)
+        if (span_ieq(span_between(name, name_end), span_of(c->alias[i].name))) {
+            reader_mistake(r, at, "the alias \"%s\" stands here twice; remove one",
+                           c->alias[i].name);
+            return;
+        }
+    struct config_alias alias = {lower_copy(r, name, name_end),
+                                 lower_copy(r, domain, domain + strlen(domain))};
+    if (alias.name && alias.domain) {
+        c->alias[c->alias_count++] = alias;
+        return;
+    }
+    free(alias.name);
+    free(alias.domain);
+}
+
+void reader_aliases(struct reader *r, config_setting_t *s)
+{
+    struct list_walk walk = {
+        r, s, "domain-alias", "[ \"pbx.example.com=example.com\" ]", CONFIG_ALIASES_MAX, 0};
+    const config_setting_t *element;
+    const char *text;
+
+    if (!list_begin(&walk))
+        return;
+    while ((text = list_next(&walk, &element)))
+        alias_add(r, element, text);
 }
 
 /* Headers without which a request cannot be routed or answered. */

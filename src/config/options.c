@@ -50,6 +50,18 @@ static const struct option options[] = {
      .example = "[ \"example.com\" ]",
      .meaning = "The domains that are served; requests for others get 404. Required unless all "
                 "listeners are on loopback, where without it every domain is served."},
+    {.name = "domain-alias",
+     .type = OPTION_ALIASES,
+     .fallback = "[ ]",
+     .meaning = "Other names of our domains, each as \"NAME=DOMAIN\": for example "
+                "[ \"pbx.example.com=example.com\" ]. A phone that registers at either is the "
+                "same identity."},
+    {.name = "force-domain",
+     .type = OPTION_DOMAIN,
+     .field = FIELD(force_domain),
+     .example = "\"example.com\"",
+     .meaning = "All phones belong to this one of our domains, whatever domain they write (as "
+                "FreeSWITCH's force-register-domain)."},
     {.name = "mode",
      .type = OPTION_CHOICE,
      .field = FIELD(mode),

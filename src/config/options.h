@@ -20,6 +20,8 @@ enum option_type {
     OPTION_ADDRESS,   /* struct address; `port` where none is written */
     OPTION_LISTENERS, /* config.listen */
     OPTION_DOMAINS,   /* config.domains */
+    OPTION_ALIASES,   /* config.alias */
+    OPTION_DOMAIN,    /* char *: one domain */
     OPTION_HEADERS,   /* config.strip_headers */
     OPTION_UPSTREAMS, /* config.upstream */
 };

@@ -25,11 +25,15 @@ struct reader {
 void reader_mistake(struct reader *r, const config_setting_t *at, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* Is this a host name (RFC 1123), or an IP address as it stands in a URI? */
+bool reader_domain_valid(struct span text);
+
 /* Reads the setting by its row into the struct at `base`. */
 void reader_value(struct reader *r, const struct option *o, config_setting_t *s, void *base);
 /* The lists. What was read before is replaced. */
 void reader_listeners(struct reader *r, config_setting_t *s);
 void reader_domains(struct reader *r, config_setting_t *s);
+void reader_aliases(struct reader *r, config_setting_t *s);
 void reader_headers(struct reader *r, config_setting_t *s);
 /* The upstreams, each a group of its own options. */
 void reader_upstreams(struct reader *r, config_setting_t *s);

@@ -221,6 +221,19 @@ static void read_text(struct reader *r, const struct option *o, config_setting_t
     *out = copy;
 }
 
+static void read_domain(struct reader *r, const struct option *o, config_setting_t *s, char **out)
+{
+    if (is_string(s) && !reader_domain_valid(span_of(config_setting_get_string(s)))) {
+        reader_mistake(r, s,
+                       "%s = \"%s\" is no domain; write the name alone, without sip: and port",
+                       o->name, config_setting_get_string(s));
+        return;
+    }
+    read_text(r, o, s, out);
+    for (char *c = *out; c && *c; c++)
+        *c = ascii_lower(*c);
+}
+
 static void read_address(struct reader *r, const struct option *o, config_setting_t *s,
                          struct address *out)
 {
@@ -272,6 +285,12 @@ void reader_value(struct reader *r, const struct option *o, config_setting_t *s,
         break;
     case OPTION_LISTENERS:
         reader_listeners(r, s);
+        break;
+    case OPTION_ALIASES:
+        reader_aliases(r, s);
+        break;
+    case OPTION_DOMAIN:
+        read_domain(r, o, s, field);
         break;
     case OPTION_DOMAINS:
         reader_domains(r, s);

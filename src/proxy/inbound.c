@@ -16,10 +16,12 @@ static const struct aor *find_by_name(const struct proxy *p, const struct sip_ur
 {
     char room[INBOUND_AOR_MAX];
     struct buf text = buf_make(room, sizeof room);
+    struct sip_uri named = *uri;
     const struct aor *a;
 
-    if (!uri->has_user || !config_serves(p->config, uri->host) || !sip_canonical_aor(&text, uri) ||
-        text.overflow)
+    named.host = config_domain(p->config, uri->host);
+    if (!uri->has_user || !config_serves(p->config, uri->host) ||
+        !sip_canonical_aor(&text, &named) || text.overflow)
         return NULL;
     a = location_find(p->location, location_hash(p->location, buf_done(&text)));
     return a && span_eq(aor_text(a), buf_done(&text)) ? a : NULL;

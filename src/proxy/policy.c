@@ -46,9 +46,11 @@ static void find_caller(const struct proxy *p, const struct inspected *r, const 
     char room[POLICY_AOR_MAX];
     struct buf aor = buf_make(room, sizeof room);
     const struct binding *b = NULL;
+    struct sip_uri named = r->from.uri;
     const struct aor *a;
 
-    if (!is_sip(&r->from.uri) || !sip_canonical_aor(&aor, &r->from.uri) || aor.overflow)
+    named.host = config_domain(p->config, named.host);
+    if (!is_sip(&named) || !sip_canonical_aor(&aor, &named) || aor.overflow)
         return;
     out->aor_hash = location_hash(p->location, buf_done(&aor));
     a = location_find(p->location, out->aor_hash);

@@ -64,7 +64,8 @@ static bool names_us(struct registrar *r, const struct sip_uri *ruri)
 {
     struct address ip;
 
-    return config_serves(r->with.config, ruri->host) || address_parse_ip(ruri->host, &ip);
+    return config_serves(r->with.config, config_domain(r->with.config, ruri->host)) ||
+           address_parse_ip(ruri->host, &ip);
 }
 
 static bool check_ruri(struct registrar *r, const struct sip_message *m, const struct flow *from)
@@ -86,7 +87,7 @@ static bool check_ruri(struct registrar *r, const struct sip_message *m, const s
 bool driver_decode(struct registrar *r, const struct sip_message *m, const struct flow *from,
                    struct register_request *rq, struct sip_fault *fault)
 {
-    if (!request_decode(m, from, rq, fault))
+    if (!request_decode(r->with.config, m, from, rq, fault))
         return false;
     rq->hash = location_hash(r->with.location, rq->aor);
     return true;

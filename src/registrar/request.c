@@ -12,8 +12,8 @@ static bool refuse(struct sip_fault *fault, int status, const char *reason)
     return false;
 }
 
-static bool decode_to(const struct sip_message *m, struct register_request *out,
-                      struct sip_fault *fault)
+static bool decode_to(const struct config *config, const struct sip_message *m,
+                      struct register_request *out, struct sip_fault *fault)
 {
     struct sip_nameaddr to;
 
@@ -25,6 +25,7 @@ static bool decode_to(const struct sip_message *m, struct register_request *out,
         return refuse(fault, 404, "Not Found (To has no user)");
 
     struct buf aor = buf_make(out->room, sizeof out->room);
+    to.uri.host = config_domain(config, to.uri.host);
     if (!sip_canonical_aor(&aor, &to.uri) || aor.overflow)
         return refuse(fault, 400, "Bad To URI");
     out->aor = buf_done(&aor);
@@ -171,8 +172,8 @@ static bool decode_path(const struct sip_message *m, struct register_request *ou
     return true;
 }
 
-bool request_decode(const struct sip_message *m, const struct flow *from,
-                    struct register_request *out, struct sip_fault *fault)
+bool request_decode(const struct config *config, const struct sip_message *m,
+                    const struct flow *from, struct register_request *out, struct sip_fault *fault)
 {
     struct sip_nameaddr from_header;
     struct sip_cseq cseq;
@@ -189,5 +190,6 @@ bool request_decode(const struct sip_message *m, const struct flow *from,
     if (!sip_cseq_parse(sip_value(m, SIP_H_CSEQ), &cseq, fault))
         return false;
     out->cseq = cseq.number;
-    return decode_to(m, out, fault) && decode_path(m, out, fault) && decode_contacts(m, out, fault);
+    return decode_to(config, m, out, fault) && decode_path(m, out, fault) &&
+           decode_contacts(m, out, fault);
 }

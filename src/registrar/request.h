@@ -7,6 +7,7 @@
 #ifndef MIDREG_REGISTRAR_REQUEST_H
 #define MIDREG_REGISTRAR_REQUEST_H
 
+#include "config/config.h"
 #include "sip/header.h"
 
 /* Contacts in one REGISTER; more are refused with 403. */
@@ -53,8 +54,9 @@ static inline bool request_is_query(const struct register_request *rq)
     return rq->contacts == 0 && !rq->star;
 }
 
-/* False: `fault` has the status and reason of the answer. */
-bool request_decode(const struct sip_message *m, const struct flow *from,
-                    struct register_request *out, struct sip_fault *fault);
+/* `config`: what domains stand for. False: `fault` has the status and reason of
+ * the answer. */
+bool request_decode(const struct config *config, const struct sip_message *m,
+                    const struct flow *from, struct register_request *out, struct sip_fault *fault);
 
 #endif

@@ -51,6 +51,35 @@ static void check_rows(const struct row *rows, size_t count)
 
 #define CHECK_ROWS(rows) check_rows(rows, sizeof(rows) / sizeof(rows)[0])
 
+static void test_alias_mistakes(void **state)
+{
+#define NO_ALIAS(text) "t.conf:3: domain-alias \"" text "\" is not of the form NAME=DOMAIN"
+    static const struct row rows[] = {
+        {GOOD "domain-alias = \"a=b\"\n", "t.conf:3: domain-alias must be a list"},
+        {GOOD "domain-alias = [ \"a\" ]\n", NO_ALIAS("a")},
+        {GOOD "domain-alias = [ \"a =\" ]\n", NO_ALIAS("a =")},
+        {GOOD "domain-alias = [ \"=b\" ]\n", NO_ALIAS("=b")},
+        {GOOD "domain-alias = [ \"sip:a=b\" ]\n", NO_ALIAS("sip:a=b")},
+        {GOOD "domain-alias = [ \"a=b\", \"A =c\" ]\n",
+         "t.conf:3: the alias \"a\" stands here twice; remove one"},
+        {GOOD "domain-alias = [ \"a=b\", \"b=c\" ]\n",
+         "t.conf:3: domain-alias: \"b\" is an alias itself"},
+        {GOOD "domains = [ \"x\" ]\ndomain-alias = [ \"a=b\" ]\n",
+         "t.conf:4: domain-alias: \"b\" is none of domains"},
+        {GOOD "domains = [ \"a\", \"b\" ]\ndomain-alias = [ \"a=b\" ]\n",
+         "t.conf:4: domain-alias: \"a\" is a domain itself"},
+        {GOOD "force-domain = \"b\"\ndomain-alias = [ \"a=b\" ]\n",
+         "t.conf:4: domain-alias says nothing beside force-domain"},
+        {GOOD "domains = [ \"a\" ]\nforce-domain = \"b\"\n",
+         "t.conf:4: force-domain \"b\" is none of domains"},
+        {GOOD "force-domain = \"sip:b\"\n", "t.conf:3: force-domain = \"sip:b\" is no domain"},
+        {GOOD "force-domain = 3\n", "t.conf:3: force-domain must be a string"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
 static void test_syntax(void **state)
 {
     static const struct row rows[] = {
@@ -249,10 +278,11 @@ static void test_unreadable(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_syntax),        cmocka_unit_test(test_unknown),
-        cmocka_unit_test(test_types),         cmocka_unit_test(test_ranges),
-        cmocka_unit_test(test_not_built_yet), cmocka_unit_test(test_contradictions),
-        cmocka_unit_test(test_all_are_told),  cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_alias_mistakes), cmocka_unit_test(test_syntax),
+        cmocka_unit_test(test_unknown),        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_ranges),         cmocka_unit_test(test_not_built_yet),
+        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_all_are_told),
+        cmocka_unit_test(test_unreadable),
     };
 
     return cmocka_run_group_tests_name("config-mistakes", tests, NULL, NULL);

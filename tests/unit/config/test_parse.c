@@ -158,6 +158,25 @@ static void test_durations(void **state)
     }
 }
 
+static void test_aliases(void **state)
+{
+    struct config *c = parse(LOOPBACK "domains = [ \"example.com\", \"b.example\" ]\n"
+                                      "domain-alias = [ \"PBX.example.com = Example.com\",\n"
+                                      "  \"10.0.0.1=b.example\" ]\n");
+    struct config *forced = parse(LOOPBACK "force-domain = \"Example.com\"\n");
+
+    (void)state;
+    assert_int_equal(c->alias_count, 2);
+    assert_true(span_eq(config_domain(c, SPAN("pbx.EXAMPLE.com")), SPAN("example.com")));
+    assert_true(span_eq(config_domain(c, SPAN("10.0.0.1")), SPAN("b.example")));
+    assert_true(span_eq(config_domain(c, SPAN("c.example")), SPAN("c.example")));
+    assert_true(config_serves(c, SPAN("pbx.example.com")));
+    assert_false(config_serves(c, SPAN("c.example")));
+    assert_true(span_eq(config_domain(forced, SPAN("c.example")), SPAN("example.com")));
+    config_free(c);
+    config_free(forced);
+}
+
 static void test_serves(void **state)
 {
     struct config *named = parse(LOOPBACK "domains = [ \"Example.com\" ]\n");
@@ -217,11 +236,9 @@ static void test_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_everything_set),
-        cmocka_unit_test(test_durations),
-        cmocka_unit_test(test_serves),
-        cmocka_unit_test(test_defaults_are_a_configuration),
+        cmocka_unit_test(test_defaults),  cmocka_unit_test(test_everything_set),
+        cmocka_unit_test(test_durations), cmocka_unit_test(test_aliases),
+        cmocka_unit_test(test_serves),    cmocka_unit_test(test_defaults_are_a_configuration),
         cmocka_unit_test(test_load),
     };
 

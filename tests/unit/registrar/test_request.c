@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 static char text[65536];
+static const struct config config; /* no alias, no forced domain */
 static struct sip_message message;
 static struct register_request rq;
 static struct sip_fault fault;
@@ -34,7 +35,7 @@ static bool decode_to_and(const char *to, const char *lines)
 
     fault = (struct sip_fault){0};
     assert_int_equal(sip_parse(span_make(text, (size_t)n), &message, &unused), SIP_PARSED);
-    return request_decode(&message, &from, &rq, &fault);
+    return request_decode(&config, &message, &from, &rq, &fault);
 }
 
 static bool decode(const char *lines)

@@ -108,22 +108,35 @@ void receive(const char *from, const char *text)
         registrar_receive(world.registrar, m, &flow);
 }
 
-void phone_of(const char *user, const char *flow, const char *call_id, unsigned cseq,
-              const char *lines)
+static void say_register(const char *user, const char *domain, const char *flow,
+                         const char *call_id, unsigned cseq, const char *lines)
 {
     world.last_from = flow;
     snprintf(world.last_text, sizeof world.last_text,
-             "REGISTER sip:example.com SIP/2.0\r\n"
+             "REGISTER sip:%s SIP/2.0\r\n"
              "Via: SIP/2.0/UDP %s;rport;branch=z9hG4bKphone%u\r\n"
              "Max-Forwards: 70\r\n"
-             "From: <sip:%s@example.com>;tag=%s\r\n"
-             "To: <sip:%s@example.com>\r\n"
+             "From: <sip:%s@%s>;tag=%s\r\n"
+             "To: <sip:%s@%s>\r\n"
              "Call-ID: %s\r\n"
              "CSeq: %u REGISTER\r\n"
              "%s"
              "Content-Length: 0\r\n\r\n",
-             flow, ++world.branches, user, call_id, user, call_id, cseq, lines);
+             domain, flow, ++world.branches, user, domain, call_id, user, domain, call_id, cseq,
+             lines);
     phone_again();
+}
+
+void phone_of(const char *user, const char *flow, const char *call_id, unsigned cseq,
+              const char *lines)
+{
+    say_register(user, "example.com", flow, call_id, cseq, lines);
+}
+
+void phone_at(const char *domain, const char *flow, const char *call_id, unsigned cseq,
+              const char *lines)
+{
+    say_register("anna", domain, flow, call_id, cseq, lines);
 }
 
 void phone(const char *flow, const char *call_id, unsigned cseq, const char *lines)

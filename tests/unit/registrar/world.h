@@ -53,6 +53,9 @@ void receive(const char *from, const char *text);
 void phone(const char *flow, const char *call_id, unsigned cseq, const char *lines);
 void phone_of(const char *user, const char *flow, const char *call_id, unsigned cseq,
               const char *lines);
+/* A REGISTER whose domains are these. */
+void phone_at(const char *domain, const char *flow, const char *call_id, unsigned cseq,
+              const char *lines);
 /* The last one again: a retransmission. */
 void phone_again(void);
 
