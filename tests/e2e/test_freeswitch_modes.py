@@ -18,19 +18,17 @@ MODES = ["contact", "call-id", "false"]
 @pytest.fixture
 def houses(tmp_path):
     """One for each `multiple-registrations`."""
-    made = []
+    made, pool = [], ThreadPoolExecutor(len(MODES))  # a program ends with the thread that has started it
     try:
         for mode in MODES:
             (tmp_path / mode).mkdir()
             made.append(House(tmp_path / mode))
             made[-1].registrar.bindings.multiple = mode
-        with ThreadPoolExecutor(len(MODES)) as pool:  # a program ends with the thread that has started it
-            yield [(house, pool) for house in made]
-            for house in made:
-                house.close()
+        yield [(house, pool) for house in made]
     finally:
         for house in made:
             house.close()
+        pool.shutdown()
 
 
 def in_each_mode(story):
@@ -92,15 +90,15 @@ def check_all_is_right(house, phone):
     assert numbers == sorted(set(numbers)), "a new CSeq each time"
 
 
-def wait_failure(house, status, user="al"):
-    return house.registrar.wait_register(user, lambda r: r.status == status, timeout=LEASE + 1)
+def wait_failure(house, status, user="al", times=1):
+    return house.registrar.wait_register(user, lambda r: r.status == status, timeout=LEASE + times * RETRY, count=times)
 
 
 def wait_right(house, status, user="al", retries=2):
     """It is granted again after the failure, with that many retries at most."""
     def after_the_failure():
         sent = refreshes(house, user)
-        return sent[next(i for i, r in enumerate(sent) if r.status == status) + 1:]
+        return sent[max(i for i, r in enumerate(sent) if r.status == status) + 1:]
     poll(lambda: any(good(r) for r in after_the_failure()), "it is granted again", (retries + 1) * (RETRY + 1))
     took = next(i for i, r in enumerate(after_the_failure(), 1) if good(r))
     assert took <= retries, after_the_failure()
@@ -212,14 +210,14 @@ def test_after_a_restart_of_midreg_one_row_is_stored(house):
 
 
 # -- what it says when it cannot -------------------------------------------------------------------------------
-@pytest.mark.parametrize("state, status", [("starting", 503), ("restarting", 410)])
+@pytest.mark.parametrize("state, status, times", [("starting", 503, 1), ("restarting", 410, 2)])
 @in_each_mode
-def test_after_a_refusal_while_it_starts_the_lease_is_right_within_two_retries(house, state, status):
+def test_after_a_refusal_while_it_starts_the_lease_is_right_within_two_retries(house, state, status, times):
     """One row outlived the restart, one was lost."""
     start(house)
     al, bo = house.registered("al"), house.registered("bo")
     house.registrar.state = state
-    failed = {phone: wait_failure(house, status, phone.user) for phone in (al, bo)}
+    failed = {phone: wait_failure(house, status, phone.user, times) for phone in (al, bo)}
     house.registrar.bindings.purge("bo@example.com")
     house.registrar.state = "running"
     for phone, failure in failed.items():

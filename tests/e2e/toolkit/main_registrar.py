@@ -11,6 +11,7 @@ from toolkit import digest
 from toolkit.bindings import Bindings, canonical
 from toolkit.dialog import OutgoingCall
 from toolkit.endpoint import PATIENCE, Endpoint
+from toolkit.midreg import free_port
 from toolkit.sip import SDP, Uri, respond, token
 from toolkit.stream import Connection, Listener
 
@@ -60,7 +61,7 @@ class MainRegistrar(Endpoint):
         self.nonces = {}          # nonce -> [end of life, last nc]
         self.merged = {}          # (Call-ID, CSeq, From tag) -> branch
         self.listener = None      # for TCP
-        super().__init__()
+        super().__init__(free_port())  # for TCP, too
 
     def listen(self):
         """Takes TCP connections on its port."""
