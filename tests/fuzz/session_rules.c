@@ -234,17 +234,38 @@ static bool is_repeated(struct session_world *w, struct span message)
     return again;
 }
 
-static bool was_accepted(const struct session_world *w, uint64_t aor)
+static unsigned times_accepted(const struct session_world *w, uint64_t aor)
 {
+    unsigned n = 0;
+
     for (unsigned i = 0; i < w->asked_count; i++)
-        if (w->asked[i].aor == aor && w->asked[i].accepted)
-            return true;
-    return w->asked_count == ASKED_MAX;
+        if (w->asked[i].aor == aor)
+            n += w->asked[i].accepted;
+    return w->asked_count == ASKED_MAX ? TOLD_MAX : n;
+}
+
+/* How many places were told 200 for this AOR, with this one. */
+static unsigned places_told(struct session_world *w, uint64_t aor, const struct flow *to)
+{
+    struct told now = {aor, *to};
+    unsigned n = 0;
+    bool known = false;
+
+    now.to.peer.port = 0;
+    for (unsigned i = 0; i < w->told_count; i++) {
+        n += w->told[i].aor == aor;
+        known |= w->told[i].aor == aor && flow_equal(&w->told[i].to, &now.to);
+    }
+    if (known || w->told_count == TOLD_MAX)
+        return n;
+    w->told[w->told_count++] = now;
+    return n + 1;
 }
 
 /* A phone is told 200 for AORs that we serve, once the change is durable, and,
- * where the main registrar proves, once that one has said so. */
-static void check_registered(struct session_world *w, const struct peer *to)
+ * where the main registrar proves, once that one has said so: once for each place. */
+static void check_registered(struct session_world *w, const struct flow *flow,
+                             const struct peer *to)
 {
     bool served;
     uint64_t aor;
@@ -259,7 +280,7 @@ static void check_registered(struct session_world *w, const struct peer *to)
         return;
     a = location_find(core_location(w->core), aor);
     CHECK(a && a->sequence <= w->journal_durable);
-    CHECK(w->config->auth != AUTH_UPSTREAM || was_accepted(w, aor));
+    CHECK(w->config->auth != AUTH_UPSTREAM || places_told(w, aor, flow) <= times_accepted(w, aor));
 }
 
 /* ---- what is noted ---------------------------------------------------------- */
@@ -282,7 +303,7 @@ static void note_asked(struct session_world *w)
         copy_text(w->contact, sizeof w->contact, contact.uri_text);
     if (w->asked_count < ASKED_MAX)
         w->asked[w->asked_count++] =
-            (struct asked){branch_hash(&sent), aor_of(w, &sent, SIP_H_TO, &served), false};
+            (struct asked){branch_hash(&sent), aor_of(w, &sent, SIP_H_TO, &served), 0};
 }
 
 static void note(struct session_world *w, const struct peer *to)
@@ -311,7 +332,7 @@ void rules_sent(struct session_world *w, const struct flow *to, struct span mess
     check_answer_is_due(w);
     check_request(w, to);
     check_identity(p);
-    check_registered(w, p);
+    check_registered(w, to, p);
     note(w, p);
     /* One message leads to a few: a fork to all contacts, each cancelled. */
     CHECK(w->sent_in_turn <= 64 + 2 * w->config->max_contacts || !w->in.any);
@@ -340,7 +361,7 @@ void rules_received(struct session_world *w, const struct peer *p, struct span m
         m.status < 200 || m.status > 299)
         return;
     for (unsigned i = 0; i < w->asked_count; i++)
-        w->asked[i].accepted |= w->asked[i].branch == w->in.branch;
+        w->asked[i].accepted += w->asked[i].branch == w->in.branch;
 }
 
 void rules_between(struct session_world *w)
@@ -360,7 +381,7 @@ void rules_between(struct session_world *w)
         CHECK(mine <= w->config->max_contacts);
         bindings += mine;
         if (mine && w->config->auth == AUTH_UPSTREAM)
-            CHECK(was_accepted(w, a->hash));
+            CHECK(times_accepted(w, a->hash));
     }
     CHECK(bindings == l->bindings);
 }

@@ -48,12 +48,19 @@ struct peer {
 struct asked {
     uint64_t branch; /* hashed */
     uint64_t aor;
-    bool accepted; /* the main registrar said 2xx */
+    unsigned accepted; /* how often the main registrar said 2xx */
+};
+
+/* A place that was told 200 for an AOR. */
+struct told {
+    uint64_t aor;
+    struct flow to; /* without port: answers go where Via wants them */
 };
 
 #define ASKED_MAX    512
 #define ANSWERED_MAX 64
 #define EDGES_MAX    64
+#define TOLD_MAX     128
 
 /* An answer that the main registrar gives by itself. */
 struct saying {
@@ -87,6 +94,8 @@ struct session_world {
 
     struct asked asked[ASKED_MAX];
     unsigned asked_count;
+    struct told told[TOLD_MAX];
+    unsigned told_count;
     struct address edges[EDGES_MAX]; /* of edge proxies that a phone registered through */
     unsigned edge_count;
     uint64_t answered[ANSWERED_MAX]; /* the last 200s to REGISTERs, hashed */
