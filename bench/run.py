@@ -31,6 +31,7 @@ RESULTS = BUILD / "results"
 DOCS = ROOT / "docs" / "benchmarks.md"
 AORS = 100_000
 CURVE = (1_000, 10_000, 100_000, 1_000_000)
+SPARE = 1_000  # AORs for stir()
 SETTLE_S = 34  # RFC 3261's timers J and H, and the end of a turn
 LOST_MOST = 0.001
 
@@ -58,7 +59,7 @@ class Plan:
         self.memory_back = not quick
 
     def aors(self):
-        return AORS + self.rounds * self.firsts
+        return AORS + self.rounds * self.firsts + SPARE
 
 
 class Bench:
@@ -71,6 +72,7 @@ class Bench:
         self.memory = {}
         self.curve = []
         self.faults = []
+        self.spare = 0
 
     def start(self, kind, aors):
         self.started += 1
@@ -113,6 +115,16 @@ class Bench:
             self.faults.append(f"{server.name}: {result['upstream']} REGISTERs upstream, not "
                                f"{expected}")
 
+    def stir(self, server, aors):
+        """One new AOR, so that a transaction is alive, as some always is in use."""
+        self.spare += 1
+        if server.name != "floor":
+            self.ask(server, "register", count=1, first=aors - self.spare, range=1)
+
+    def refresh(self, server, aors, **settings):
+        self.stir(server, aors)
+        return self.floor_or(server, "refresh", "register", **settings)
+
     def floor_or(self, server, script, work, **settings):
         if server.name == "floor":
             return self.ask(server, "floor", script=SCRIPTS[script], count=settings["count"],
@@ -130,10 +142,10 @@ class Bench:
         time.sleep(SETTLE_S)
         for server in others:
             self.memory[f"{server.name}, {AORS} AORs"] = (server.pss() - empty[server.name]) / AORS
-        self.rounds("refresh", servers, lambda s, n: self.floor_or(
-            s, "refresh", "register", count=plan.refreshes, range=AORS, warm=5000))
-        self.rounds("open loop", servers, lambda s, n: self.floor_or(
-            s, "refresh", "register", count=plan.open_count, range=AORS, rate=20000, warm=2000))
+        self.rounds("refresh", servers, lambda s, n: self.refresh(
+            s, plan.aors(), count=plan.refreshes, range=AORS, warm=5000))
+        self.rounds("open loop", servers, lambda s, n: self.refresh(
+            s, plan.aors(), count=plan.open_count, range=AORS, rate=20000, warm=2000))
         self.rounds("second", servers, lambda s, n: self.floor_or(
             s, "second", "register", contact=1, count=plan.seconds_range,
             range=plan.seconds_range, first=n * plan.seconds_range))
@@ -168,7 +180,8 @@ class Bench:
 
     def measure_curve(self):
         for aors in self.plan.curve:
-            servers = [self.start(kind, aors) for kind in (Midreg, Kamailio)]
+            self.spare = 0
+            servers = [self.start(kind, aors + SPARE) for kind in (Midreg, Kamailio)]
             empty = {server.name: server.pss() for server in servers}
             say(f"registering {aors} AORs")
             for server in servers:
@@ -177,8 +190,8 @@ class Bench:
             for server in servers:
                 self.memory[f"{server.name}, {aors} AORs"] = (server.pss() - empty[server.name]) / aors
             work = f"refresh at {aors} AORs"
-            self.rounds(work, servers, lambda s, n: self.ask(
-                s, "register", count=self.plan.refreshes, warm=20000))
+            self.rounds(work, servers, lambda s, n: self.refresh(
+                s, aors + SPARE, count=self.plan.refreshes, range=aors, warm=20000))
             self.curve.append({"aors": aors, **{s.name: self.median(work, s.name) for s in servers}})
             if aors == max(self.plan.curve):
                 self.measure_further(servers, aors)
