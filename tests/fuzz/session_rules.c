@@ -301,6 +301,10 @@ static void note_asked(struct session_world *w)
 
     if (sip_nameaddr_parse(sip_value(&sent, SIP_H_CONTACT), &contact, &fault))
         copy_text(w->contact, sizeof w->contact, contact.uri_text);
+    /* Who accepts REGISTERs without credentials proves nothing (design 3.2). */
+    if (!w->config->allow_open_upstream && !sip_has(&sent, SIP_H_AUTHORIZATION) &&
+        !sip_has(&sent, SIP_H_PROXY_AUTHORIZATION))
+        return;
     if (w->asked_count < ASKED_MAX)
         w->asked[w->asked_count++] =
             (struct asked){branch_hash(&sent), aor_of(w, &sent, SIP_H_TO, &served), 0};
