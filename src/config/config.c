@@ -216,6 +216,16 @@ void config_free(struct config *c)
     free(c);
 }
 
+void config_advertised(const struct config *c, struct address *local)
+{
+    uint16_t port = c->advertise.port ? c->advertise.port : local->port;
+
+    if (c->advertise.family == ADDRESS_NONE)
+        return;
+    *local = c->advertise;
+    local->port = port;
+}
+
 static const struct config_alias *find_alias(const struct config *c, struct span host)
 {
     for (unsigned i = 0; i < c->alias_count; i++)

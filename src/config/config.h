@@ -90,6 +90,9 @@ void config_free(struct config *c);
 /* Every option with its default and meaning, as a commented configuration. */
 void config_print_defaults(FILE *out);
 
+/* What phones are told of this local address: `advertise`, if it is set. */
+void config_advertised(const struct config *c, struct address *local);
+
 /* Is this host (any case) one of our domains, or an alias of one? */
 bool config_serves(const struct config *c, struct span host);
 

@@ -50,12 +50,7 @@ bool own_target(const struct proxy *p, const struct flow *from, const struct sip
 void own_address_for_phone(const struct proxy *p, const struct flow *phone, struct address *out)
 {
     p->rt->ports->local_address(p->rt->ports->world, phone, out);
-    if (p->config->advertise.family != ADDRESS_NONE) {
-        uint16_t port = p->config->advertise.port ? p->config->advertise.port : out->port;
-
-        *out = p->config->advertise;
-        out->port = port;
-    }
+    config_advertised(p->config, out);
 }
 
 void own_address_for_upstream(const struct proxy *p, const struct upstream *u, struct address *out)

@@ -6,6 +6,7 @@
  */
 #include "registrar/answer.h"
 
+#include "registrar/extras.h"
 #include "sip/build.h"
 
 /* Remaining time, rounded up: a phone must never think it is gone too early. */
@@ -30,13 +31,40 @@ static void put_q(struct buf *out, uint16_t q)
         buf_char(out, digits[q % 10]);
 }
 
-static void put_contacts(struct buf *out, const struct aor *a, uint64_t now_ms)
+/* The URI without its pn-* parameters (RFC 8599): a device's token is nobody
+ * else's business (design 3.5). */
+static void put_uri_of_another(struct buf *out, struct span text)
+{
+    struct sip_uri uri;
+    struct sip_fault fault;
+    struct span param;
+
+    if (!sip_uri_parse(text, &uri, &fault) || uri.params.n == 0) {
+        buf_span(out, text);
+        return;
+    }
+    buf_span(out, span_between(text.p, uri.params.p));
+    for (const char *at = uri.params.p, *end = at + uri.params.n; at < end;
+         at = param.p + param.n) {
+        const char *next = memchr(at + 1, ';', (size_t)(end - at - 1));
+
+        param = span_between(at, next ? next : end);
+        if (param.n < 4 || !span_ieq(span_make(param.p, 4), SPAN(";pn-")))
+            buf_span(out, param);
+    }
+    buf_span(out, span_between(uri.params.p + uri.params.n, text.p + text.n));
+}
+
+static void put_contacts(struct buf *out, const struct aor *a, struct span call_id, uint64_t now_ms)
 {
     for (const struct binding *b = a ? aor_first(a) : NULL; b; b = aor_next(a, b)) {
         if (!binding_live(b, now_ms))
             continue;
         buf_lit(out, "Contact: <");
-        buf_span(out, binding_uri(b));
+        if (span_eq(binding_call_id(b), call_id))
+            buf_span(out, binding_uri(b));
+        else
+            put_uri_of_another(out, binding_uri(b));
         buf_lit(out, ">;expires=");
         buf_u64(out, remaining_s(b, now_ms));
         if (b->q_given)
@@ -55,9 +83,10 @@ static void put_fields_of(struct buf *out, const struct sip_message *m, enum sip
 /* The fields of a 200. No Expires header: weak phones would take it for their
  * own (peers.md row 7). */
 static void put_ok_fields(struct registrar *r, struct buf *out, uint64_t hash,
-                          const struct sip_message *m)
+                          const struct sip_message *m, const struct flow *from)
 {
-    put_contacts(out, location_find(r->with.location, hash), r->rt->now_ms);
+    put_contacts(out, location_find(r->with.location, hash), sip_value(m, SIP_H_CALL_ID),
+                 r->rt->now_ms);
     buf_lit(out, "Date: ");
     sip_put_date(out, r->rt->ports->wall_s(r->rt->ports->world));
     buf_lit(out, "\r\n");
@@ -65,6 +94,7 @@ static void put_ok_fields(struct registrar *r, struct buf *out, uint64_t hash,
         buf_lit(out, "Supported: path\r\n");
         put_fields_of(out, m, SIP_H_PATH);
     }
+    extras_put(r, out, hash, from);
 }
 
 static bool is_durable(struct registrar *r, uint64_t hash, uint64_t *sequence)
@@ -118,7 +148,7 @@ void answer_ok(struct registrar *r, const struct sip_message *m, const struct fl
     out.p = ports->datagram_reserve(ports->world, &cap);
     out = buf_make(out.p, cap);
     sip_reply_begin(&out, m, 200, NULL, server_stateless_tag(r->rt, m, tag_room), &from->peer);
-    put_ok_fields(r, &out, hash, m);
+    put_ok_fields(r, &out, hash, m, from);
     sip_put_end(&out, SPAN_NONE);
     if (out.overflow)
         server_reject(r->rt, m, from, 500, "Answer Too Long", SPAN_NONE);
@@ -139,7 +169,7 @@ static void send_ok_in(struct registrar *r, struct handle server, uint64_t hash)
         return;
     fields.p = ports->datagram_reserve(ports->world, &cap);
     fields = buf_make(fields.p, cap);
-    put_ok_fields(r, &fields, hash, tx->request);
+    put_ok_fields(r, &fields, hash, tx->request, &tx->source);
     if (fields.overflow)
         server_reply(tx, 500, "Answer Too Long", SPAN_NONE);
     else

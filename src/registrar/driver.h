@@ -23,6 +23,7 @@ struct registrar {
     struct runtime *rt;
     struct slab errands; /* errand.h */
     struct table lanes;  /* AOR hash -> its first errand */
+    struct table extras; /* extras.h: AOR hash -> what its lease's answers gave */
     struct pacer pacer[CONFIG_UPSTREAMS_MAX];
     uint32_t upstream_expires_s; /* configured, or more if a 423 asked for it */
     struct slab parked;          /* answer.h: answers that wait for the journal */

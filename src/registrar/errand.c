@@ -8,6 +8,7 @@
 #include "registrar/errand.h"
 
 #include "registrar/answer.h"
+#include "registrar/extras.h"
 #include "registrar/lease.h"
 #include "registrar/outgoing.h"
 
@@ -429,6 +430,7 @@ static void accepted(struct errand *e, struct aor *a, const struct sip_message *
         !sip_delta_seconds(sip_value(response, SIP_H_EXPIRES), &granted_s))
         granted_s = GRANT_UNKNOWN_S;
     lease_granted(r, a, granted_s);
+    extras_learn(r, a->hash, response);
     if (granted_s == 0 && !e->removes) /* accepted, and not held: not again at once */
         lease_own_failed(r, a, false, 0, 0);
     if (!e->credentials)

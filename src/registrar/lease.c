@@ -11,6 +11,7 @@
 #include "registrar/lease.h"
 
 #include "registrar/errand.h"
+#include "registrar/extras.h"
 #include "upstream/contact.h"
 
 /* CSeq counts from here: higher after every restart, below 2^31 until 2088. */
@@ -335,6 +336,7 @@ void lease_settle(struct registrar *r, uint64_t hash)
         action_ms = own_action_ms(r, a, wanted);
     }
     if (is_spent(r, a)) {
+        extras_forget(r, hash);
         location_delete(location_of(r), a);
         return;
     }

@@ -9,6 +9,7 @@
 
 #include "registrar/answer.h"
 #include "registrar/errand.h"
+#include "registrar/extras.h"
 #include "registrar/lease.h"
 
 #include <stdlib.h>
@@ -115,7 +116,9 @@ static bool admit(struct registrar *r, const struct sip_message *m, const struct
     if (!check_ruri(r, m, from) || refuse_extensions(r, m, from))
         return false;
     if (!driver_decode(r, m, from, rq, &fault)) {
-        refuse(r, m, from, fault.status, fault.reason);
+        runtime_count(r->rt, COUNTER_REGISTER_REFUSED);
+        server_reject(r->rt, m, from, fault.status, fault.reason,
+                      fault.status == 420 ? SPAN("Unsupported: gin\r\n") : SPAN_NONE);
         return false;
     }
     if (!config_serves(r->with.config, domain_of(rq->aor))) {
@@ -387,6 +390,7 @@ struct registrar *registrar_new(const struct registrar_parts *parts)
     slab_init(&r->parked, sizeof(struct parked), PARKED_MAX);
     wheel_handler(&r->rt->wheel, TIMER_AOR, on_aor_timer, r);
     errands_init(r);
+    table_init(&r->extras);
     return r;
 }
 
@@ -395,6 +399,7 @@ void registrar_free(struct registrar *r)
     if (!r)
         return;
     errands_fini(r);
+    extras_fini(r);
     slab_fini(&r->parked);
     free(r);
 }

@@ -73,11 +73,14 @@ static bool decode_contact(struct register_request *out, struct span value,
     struct register_contact *c = &out->contact[out->contacts];
     struct sip_nameaddr na;
     struct span expires = SPAN_NONE;
+    struct span bnc;
 
     if (!sip_nameaddr_parse(value, &na, fault))
         return false;
     if (na.uri.scheme != SIP_SCHEME_SIP && na.uri.scheme != SIP_SCHEME_SIPS)
         return refuse(fault, 400, "Contact is no sip URI");
+    if (sip_uri_param(&na.uri, SPAN("bnc"), &bnc)) /* RFC 6140 5.1: not without gin */
+        return refuse(fault, 420, "Bad Extension (bulk registration)");
     if (na.uri_text.n > REQUEST_URI_MAX)
         return refuse(fault, 400, "Contact too long");
     *c = (struct register_contact){.uri_text = na.uri_text, .uri = na.uri, .q = 1000};
