@@ -298,7 +298,7 @@ def test_half_a_close_still_gets_its_answer(house):
 
 
 # -- connections that close ---------------------------------------------------------------------------------
-@pytest.mark.parametrize("how", ["close", "reset"])
+@pytest.mark.parametrize("how", ["close", "reset", "end_sending"])
 def test_a_phone_whose_connection_closed_is_not_called(house, how):
     house.start()
     al = registered(house)

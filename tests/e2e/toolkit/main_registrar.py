@@ -154,7 +154,8 @@ class MainRegistrar(Endpoint):
     def _listing(self, request):
         """All rows of the From user."""
         rows = self.bindings.unexpired(aor_of(request.from_.uri))
-        contacts = ["<%s>;expires=%d" % (r.contact, r.left) for r in rows] + self.foreign_rows
+        contacts = ["<%s>;expires=%d" % (r.contact, r.left) for r in rows]
+        contacts = self.foreign_rows[:1] + contacts + self.foreign_rows[1:]  # in whatever order
         return [("Contact", c) for c in contacts] + [
             ("Date", formatdate(usegmt=True)),
             ("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, INFO, UPDATE, REGISTER, REFER, NOTIFY"),
