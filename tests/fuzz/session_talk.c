@@ -173,9 +173,9 @@ static void put_via(struct buf *out, struct session_world *w, struct peer *p,
     const struct sip_message *invite = parsed(&p->invite);
 
     if ((method == SIP_CANCEL || method == SIP_ACK) && invite) {
-        struct span again = sip_value(invite, SIP_H_VIA);
         const struct sip_message *answer = parsed(&p->answer);
         bool fresh = method == SIP_ACK && answer && answer->status < 300;
+        struct span again;
 
         invite = parsed(&p->invite); /* `heard` was the answer */
         again = invite && !fresh ? sip_value(invite, SIP_H_VIA) : SPAN_NONE;
