@@ -1,0 +1,172 @@
+"""Every row of the tables in docs/registration.md, played over the wire.
+
+The document is the expectation: this file knows only how to bring about what the first four
+columns say and how to name what it sees in the words of the others.
+"""
+import re
+import time
+from pathlib import Path
+
+import pytest
+
+DOCUMENT = Path(__file__).parents[2] / "docs" / "registration.md"
+COLUMNS = ("registered", "who", "what", "credentials", "proof", "hears", "gets", "after")
+LEASE = 8          # seconds granted where the lease shall become due
+SECRET = "secret"
+
+
+def rows():
+    auth = None
+    for line in DOCUMENT.read_text().splitlines():
+        heading = re.match(r"#+ (.*)", line)
+        if heading:
+            found = re.match(r'auth = "(\w+)"$', heading[1])
+            auth = found and found[1]
+        cells = [c.strip() for c in line.strip("|").split("|")]
+        if auth and line.startswith("|") and cells[0] not in ("registered", "---"):
+            assert len(cells) == len(COLUMNS), line
+            yield dict(zip(COLUMNS, cells), auth=auth)
+
+
+def name_of(row):
+    return ": ".join([row["auth"], row["registered"], " ".join((row["who"], row["what"], row["credentials"]))])
+
+
+class Scene:
+    """The identity `al` with its phones, each known by a letter."""
+
+    def __init__(self, house, row):
+        self.house, self.registrar = house, house.registrar
+        self.setting = row["registered"].split(", ")
+        self.proves = row["auth"] == "upstream"
+        self.due = "lease due" in self.setting
+        self.registrar.passwords = {"al": SECRET}
+        self.registrar.trusted = not (self.proves or self.due)
+        self.phones = {}
+        self.before_reboot = ("no such Call-ID", 0)
+        house.start(auth=row["auth"], max_contacts=2 if "two are the most" in row["what"] else 10,
+                    phone_expires=60, min_expires=2, forward_timeout="500ms", forward_timeout_new=1)
+        if self.proves:
+            self.registrar.wait_probe()
+        if self.due:
+            self.registrar.grant_at_most = LEASE
+        for letter in self.setting:
+            if len(letter) == 1:
+                self.register(letter)
+        if self.due:
+            self.let_it_become_due()
+        house.fence()
+        if "silent" in self.setting:
+            self.registrar.silent_for.add("al")
+
+    def phone(self, letter):
+        if letter not in self.phones:
+            self.phones[letter] = self.house.phone("al", SECRET)
+        return self.phones[letter]
+
+    def register(self, letter):
+        self.phone(letter).registered()
+
+    def let_it_become_due(self):
+        """The phone lives on the half of the grant: it refreshes until its half has passed."""
+        began = time.monotonic()
+        time.sleep(LEASE * 0.35)
+        self.register("A")
+        time.sleep(max(0.0, began + LEASE * 0.6 - time.monotonic()))
+
+    # -- the asking ----------------------------------------------------------------------------
+    def asker(self, who):
+        letter, _, how = who.partition(" ")
+        if who == "stranger":
+            return self.house.phone("al", SECRET)
+        phone = self.phone(letter)
+        if how == "moved":
+            moved = self.house.phone("al", SECRET)
+            moved.call_id, moved.cseq, moved.uri, moved.tag = phone.call_id, phone.cseq, phone.uri, phone.tag
+            return moved
+        if how == "rebooted":
+            self.before_reboot = (phone.call_id, phone.cseq)
+            phone.call_id, phone.cseq = "rebooted-" + phone.call_id, 0
+        return phone
+
+    def authorize(self, phone, credentials):
+        """The Authorization field to send, for a nonce that somebody else was given."""
+        if credentials == "none":
+            return []
+        challenge = self.house.phone("visitor").register_once()
+        assert challenge.status == 401
+        phone.meet(challenge.get("www-authenticate"))
+        phone.password = SECRET if credentials == "good" else "wrong"
+        return [("Authorization", phone.credentials("REGISTER", phone.registrar_uri))]
+
+    def request(self, phone, what, headers):
+        own = "<%s>" % phone.uri
+        if what == "repeat":
+            return phone.last_request
+        kinds = {
+            "register": {},
+            "register, two are the most": {},
+            "change": {"contacts": [own + ";q=0.5"]},
+            "remove": {"expires": 0},
+            "remove A": {"expires": 0, "contacts": ["<%s>" % self.phones["A"].uri] if "A" in self.phones else []},
+            "remove all": {"expires": 0, "contacts": ["*"]},
+            "query": {"expires": None, "contacts": []},
+            "old": {"cseq": phone.cseq - 1},
+            "brief": {"expires": 1},
+        }
+        return phone.register_request(headers=headers, **kinds[what])
+
+    def ask(self, row):
+        phone = self.asker(row["who"])
+        if row["what"] == "old":
+            phone.cseq += 5
+            self.register(row["who"])
+        if row["what"] == "repeat":
+            phone.last_request = phone.register_request()
+            assert phone.exchange(phone.last_request, phone.server).status == 200
+            phone.copies.clear()
+        headers = self.authorize(phone, row["credentials"])
+        before = len(self.registrar.of("al"))
+        answer = phone.exchange(self.request(phone, row["what"], headers), phone.server)
+        self.house.fence()
+        return self.heard(self.registrar.of("al")[before:]), self.told(answer)
+
+    # -- the words for what is seen ------------------------------------------------------------
+    @staticmethod
+    def heard(registers):
+        def word(r):
+            return ("removal" if r.removes else "registration") + (
+                " with credentials" if r.request.get("authorization") else "")
+        return " and ".join(word(r) for r in registers) or "nothing"
+
+    def names(self, contacts):
+        letters = {phone.uri: letter for letter, phone in self.phones.items()}
+        return ", ".join(sorted(letters[c.uri] for c in contacts)) or "nobody"
+
+    def told(self, answer):
+        if answer.status != 200:
+            assert answer.contacts == []
+            return str(answer.status)
+        return "200: " + self.names(answer.contacts)
+
+    def after(self):
+        """By the word of a phone that may ask: one that is registered, or anybody if none is."""
+        for phone in [p for p in self.house.phones if p.user == "al"]:
+            for call_id, cseq in ((phone.call_id, phone.cseq), self.before_reboot):
+                answer = phone.register_once(None, contacts=[], call_id=call_id, cseq=cseq + 1)
+                if answer.status == 200:
+                    return self.names(answer.contacts)
+        return "somebody who is not known"
+
+
+@pytest.mark.parametrize("row", list(rows()), ids=name_of)
+def test_row(house, row):
+    scene = Scene(house, row)
+    heard, told = scene.ask(row)
+    assert (heard, told, scene.after()) == (row["hears"], row["gets"], row["after"])
+
+
+def test_the_tables_are_there():
+    counts = {auth: sum(r["auth"] == auth for r in rows()) for auth in ("none", "upstream")}
+    assert counts["none"] >= 20 and counts["upstream"] >= 35
+    assert len({name_of(r) for r in rows()}) == sum(counts.values())
