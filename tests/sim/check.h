@@ -21,6 +21,7 @@ struct phone;
 struct phone_call;
 struct pbx_call;
 struct pbx_dialog;
+struct pbx_incoming;
 
 struct check_failure {
     int invariant;
@@ -95,6 +96,10 @@ void check_phone_bye_ends(struct sim *s, const struct phone *p, const struct pho
                           int status);
 /* A phone gives up to repeat an answer or a BYE. */
 void check_phone_call_stuck(struct sim *s, const struct phone *p, const struct phone_call *c);
+/* A phone's own call ends: refused, hung up, or (`status` 0) without an answer. */
+void check_dial_ends(struct sim *s, const struct phone *p, int status);
+/* The same for the main registrar's side of it. */
+void check_incoming_ends(struct sim *s, const struct pbx_incoming *c, int status);
 /* Does a phone ring for a call that is over? */
 void check_ghosts(struct sim *s);
 

@@ -138,6 +138,29 @@ void check_phone_call_stuck(struct sim *s, const struct phone *p, const struct p
                    p->index, c->status);
 }
 
+/* ---- calls of phones ------------------------------------------------------------------------- */
+
+void check_dial_ends(struct sim *s, const struct phone *p, int status)
+{
+    const struct phone_dial *d = &p->dial;
+    bool ends = d->state == DIAL_ENDING;
+
+    if (!d->may || !stayed(s, p, d->began_us) || !calm_since(s, d->began_us))
+        return;
+    if (ends ? status != 200 : status != 486 && status != 487 && status != 480)
+        check_fail(s, 4, p->aor, "phone %u's own call %u: the answer to its %s is %d", p->index,
+                   d->number, ends ? "BYE" : "INVITE", status);
+}
+
+void check_incoming_ends(struct sim *s, const struct pbx_incoming *c, int status)
+{
+    const struct phone *p = phone_at(s, c->phone);
+
+    if (status != 200 && stayed(s, p, c->began_us) && calm_since(s, c->began_us))
+        check_fail(s, 4, c->aor, "phone %u's own call %u: after the answer %d the phone said %d",
+                   c->phone, c->number, c->status, status);
+}
+
 /* ---- ghosts ---------------------------------------------------------------------------------- */
 
 static void check_ghost(struct sim *s, const struct phone *p, const struct phone_call *ringing)

@@ -114,6 +114,8 @@ static void request(struct sim *s, const struct sip_message *m, int aor)
     key = pbx_key(via.branch, m->method_name, SPAN(""));
     if (answer_copy(s, aor, key))
         return;
+    if (pbx_incoming_request(s, m, key))
+        return;
     if (m->method == SIP_REGISTER)
         pbx_register(s, m, key);
     else if (m->method == SIP_BYE)
@@ -165,6 +167,8 @@ void pbx_restart(struct sim *s, bool purge)
     pbx->ping_number = 0;
     for (unsigned i = 0; i < PBX_CALLS; i++)
         pbx->calls[i].state = CALL_NONE;
+    for (unsigned i = 0; i < PBX_INCOMING; i++)
+        pbx->incoming[i].state = INCOMING_NONE;
     if (purge)
         pbx_flush(s);
 }
@@ -185,14 +189,19 @@ bool pbx_init(struct sim *s)
     pbx->mode = (enum pbx_mode)chance_below(&pbx->chance, 3);
     pbx->accounts = calloc(s->people.count, sizeof *pbx->accounts);
     pbx->memory = malloc(PBX_MEMORY * sizeof *pbx->memory);
+    pbx->incoming = calloc(PBX_INCOMING, sizeof *pbx->incoming);
     for (unsigned i = 0; i < PBX_CALLS; i++)
         pbx->calls[i].alarm = ALARM_NONE;
+    for (unsigned i = 0; pbx->incoming && i < PBX_INCOMING; i++)
+        pbx->incoming[i].alarm = ALARM_NONE;
     queue_push(&s->queue, 2 * MINUTE, EVENT_DIAL, 0, NULL);
-    return pbx->accounts && pbx->memory && address_parse(SPAN("10.0.0.5:5080"), 0, &pbx->address);
+    return pbx->accounts && pbx->memory && pbx->incoming &&
+           address_parse(SPAN("10.0.0.5:5080"), 0, &pbx->address);
 }
 
 void pbx_fini(struct sim *s)
 {
     free(s->pbx.accounts);
     free(s->pbx.memory);
+    free(s->pbx.incoming);
 }

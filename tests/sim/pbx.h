@@ -2,7 +2,8 @@
  * pbx: a main registrar that behaves as a FreeSWITCH was seen to.
  *
  * pbx.c receives, remembers and restarts; pbx_register.c registers and challenges;
- * pbx_call.c calls the contacts it holds; pbx_dialog.c acknowledges and hangs up.
+ * pbx_call.c calls the contacts it holds, pbx_dialog.c acknowledges and hangs up;
+ * pbx_incoming.c answers the calls of phones; pbx_digest.c checks credentials.
  * It trusts midreg's address (auth none) or challenges every REGISTER (upstream).
  */
 #ifndef MIDREG_SIM_PBX_H
@@ -18,6 +19,7 @@ struct sim;
 #define PBX_ROWS     4
 #define PBX_MEMORY   8192
 #define PBX_NONCES   4096
+#define PBX_INCOMING 256
 #define PBX_CALLS    64
 #define PBX_DIALOGS  8
 #define PBX_EXPECTED 12
@@ -47,6 +49,9 @@ struct pbx_answer {
     uint16_t n;
     char text[PBX_TEXT_MAX];
 };
+
+/* A nonce lives so long unused (or after the expiry of what it proved last). */
+#define PBX_NONCE_UNUSED_US (60 * SECOND)
 
 struct pbx_nonce {
     uint32_t id; /* 0: none */
@@ -114,6 +119,37 @@ struct pbx_call {
     struct pbx_expected expected[PBX_EXPECTED];
 };
 
+enum pbx_incoming_state {
+    INCOMING_NONE,
+    INCOMING_RINGING,
+    INCOMING_REFUSED,  /* a final answer of 300 to 699 was sent, no ACK yet */
+    INCOMING_ANSWERED, /* 200 was sent, no ACK yet */
+    INCOMING_TALKING,
+    INCOMING_ENDING, /* BYE was sent */
+    INCOMING_OVER,
+};
+
+/* A call from a phone. */
+struct pbx_incoming {
+    enum pbx_incoming_state state;
+    struct alarm alarm;
+    int aor;
+    uint32_t phone;
+    uint32_t number;
+    int status;
+    int decision; /* the final answer to come; 0: rings on */
+    uint64_t began_us;
+    uint64_t due_us;
+    uint64_t resend_us;
+    uint64_t give_up_us;
+    uint32_t interval_us;
+    char branch[80];
+    size_t invite_n;
+    char invite[PBX_TEXT_MAX];
+    size_t bye_n;
+    char bye[PBX_TEXT_MAX];
+};
+
 struct pbx {
     struct address address;
     struct chance chance;
@@ -132,7 +168,8 @@ struct pbx {
     uint32_t branches;
     uint32_t call_last;
     struct pbx_call calls[PBX_CALLS];
-    uint32_t ping_number; /* the OPTIONS on its way; 0: none */
+    struct pbx_incoming *incoming; /* PBX_INCOMING of them */
+    uint32_t ping_number;          /* the OPTIONS on its way; 0: none */
     int ping_aor;
     uint64_t ping_us;
     uint64_t registers; /* carried out */
@@ -166,6 +203,13 @@ uint64_t pbx_key(struct span a, struct span b, struct span c);
 /* The AOR that a To or From names; -1: nobody's. */
 int pbx_person(const struct sim *s, const struct sip_message *m, enum sip_header_id id);
 
+/* A challenge as a whole field, "WWW-Authenticate" or "Proxy-Authenticate". */
+struct span pbx_put_challenge(struct sim *s, const char *field, char *room, size_t cap, bool stale);
+/* 0: the credentials in this field are good, and *nonce is theirs. Else 401 (or
+ * 407: the caller's choice) or 403. */
+int pbx_authenticate(struct sim *s, const struct sip_message *m, enum sip_header_id field, int aor,
+                     bool *stale, struct pbx_nonce **nonce);
+
 void pbx_register(struct sim *s, const struct sip_message *m, uint64_t key);
 
 /* It calls somebody, or pings a contact, and plans the next time. */
@@ -175,6 +219,14 @@ void pbx_call_response(struct sim *s, const struct sip_message *m);
 /* The call that a Call-ID names, or NULL. */
 struct pbx_call *pbx_call_find(struct sim *s, uint32_t number);
 void pbx_call_arm(struct sim *s, struct pbx_call *c);
+
+/* INVITE, CANCEL, ACK and BYE of a phone's call, and the answer to our BYE. False:
+ * the Call-ID is none of a phone's call. */
+bool pbx_incoming_request(struct sim *s, const struct sip_message *m, uint64_t key);
+bool pbx_incoming_answer(struct sim *s, const struct sip_message *m);
+void pbx_incoming_event(struct sim *s, const struct event *e);
+/* The call with this Call-ID ("d7-3"), or NULL. */
+struct pbx_incoming *pbx_incoming_find(struct sim *s, struct span call_id);
 
 void pbx_dialog_answered(struct sim *s, struct pbx_call *c, const struct sip_message *m);
 void pbx_dialog_timers(struct sim *s, struct pbx_call *c);

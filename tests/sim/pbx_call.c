@@ -266,6 +266,8 @@ void pbx_call_response(struct sim *s, const struct sip_message *m)
         ping_answer(s, m);
         return;
     }
+    if (pbx_incoming_answer(s, m))
+        return;
     if (call_id.n < 6 || !span_u32(span_make(call_id.p + 1, call_id.n - 5), &number))
         return;
     c = pbx_call_find(s, number);

@@ -3,21 +3,18 @@
  *
  * Line by line as FreeSWITCH was seen to behave: the Expires header beats the
  * parameter, contacts are identified by their exact string, there is no CSeq
- * check, a nonce's count must rise, the answer's contact is canonicalised.
+ * check, the answer's contact is canonicalised.
  */
 #include "sim.h"
 
 #include <stdio.h>
 
 #define EXPIRES_DEFAULT_S 300
-#define NONCE_UNUSED_US   (60 * SECOND)
 
 static struct pbx *pbx_of(struct sim *s)
 {
     return &s->pbx;
 }
-
-/* ---- digest ---------------------------------------------------------------------------- */
 
 static void reply(struct sim *s, const struct sip_message *m, int aor, uint64_t key,
                   uint64_t merge_key, int status, struct span fields)
@@ -28,74 +25,6 @@ static void reply(struct sim *s, const struct sip_message *m, int aor, uint64_t 
     buf_span(&out, fields);
     sip_put_end(&out, SPAN_NONE);
     pbx_answer(s, aor, key, merge_key, buf_done(&out));
-}
-
-static struct span put_challenge(struct sim *s, char *room, size_t cap, bool stale)
-{
-    struct pbx *pbx = pbx_of(s);
-    uint32_t id = ++pbx->nonce_last;
-    struct pbx_nonce *nonce = &pbx->nonces[id % PBX_NONCES];
-    int n;
-
-    *nonce = (struct pbx_nonce){id, chance_below(&pbx->chance, UINT32_MAX), 0,
-                                s->now_us + NONCE_UNUSED_US};
-    n = snprintf(room, cap,
-                 "WWW-Authenticate: Digest realm=\"" DOMAIN
-                 "\", nonce=\"%08x-%08x\", %salgorithm=MD5, qop=\"auth\"\r\n",
-                 id, nonce->secret, stale ? "stale=true, " : "");
-    return span_make(room, (size_t)n);
-}
-
-static struct pbx_nonce *find_nonce(struct sim *s, struct span text)
-{
-    char room[20];
-    uint32_t id = 0;
-
-    if (text.n != 17)
-        return NULL;
-    for (size_t i = 0; i < 8; i++)
-        id = id << 4 | (uint32_t)(ascii_hex(text.p[i]) & 15);
-    struct pbx_nonce *nonce = &pbx_of(s)->nonces[id % PBX_NONCES];
-    snprintf(room, sizeof room, "%08x-%08x", nonce->id, nonce->secret);
-    if (nonce->id == 0 || !span_eq(span_of(room), text) || nonce->until_us <= s->now_us)
-        return NULL;
-    return nonce;
-}
-
-static uint32_t read_hex(struct span text)
-{
-    uint32_t value = 0;
-
-    for (size_t i = 0; i < text.n; i++)
-        value = value << 4 | (uint32_t)(ascii_hex(text.p[i]) & 15);
-    return value;
-}
-
-/* 0: the credentials are good and *nonce is theirs. Else the status to answer. */
-static int authenticate(struct sim *s, const struct sip_message *m, int aor, bool *stale,
-                        struct pbx_nonce **nonce)
-{
-    struct span value = sip_value(m, SIP_H_AUTHORIZATION);
-    const struct person *person = aor < 0 ? NULL : &s->people.list[aor];
-    struct span nc = digest_param(value, "nc");
-    char expected[DIGEST_HEX + 1];
-
-    *stale = false;
-    if (!value.p)
-        return 401;
-    *nonce = find_nonce(s, digest_param(value, "nonce"));
-    if (!*nonce || read_hex(nc) <= (*nonce)->nc) {
-        *stale = true;
-        return 401;
-    }
-    if (!person || !span_eq(digest_param(value, "username"), span_of(person->user)))
-        return 403;
-    digest_response(expected, person->ha1, SPAN("REGISTER"), digest_param(value, "uri"),
-                    digest_param(value, "nonce"), nc, digest_param(value, "cnonce"));
-    if (!span_eq(digest_param(value, "response"), span_of(expected)))
-        return 403;
-    (*nonce)->nc = read_hex(nc);
-    return 0;
 }
 
 /* Whose contact was proved by these credentials: the cnonce says so. */
@@ -302,9 +231,12 @@ void pbx_register(struct sim *s, const struct sip_message *m, uint64_t key)
         reply(s, m, aor, key, merge_key, status, SPAN("Retry-After: 300\r\n"));
         return;
     }
-    status = s->auth == AUTH_UPSTREAM ? authenticate(s, m, aor, &stale, &nonce) : 0;
+    status = s->auth == AUTH_UPSTREAM
+                 ? pbx_authenticate(s, m, SIP_H_AUTHORIZATION, aor, &stale, &nonce)
+                 : 0;
     if (status == 401) {
-        reply(s, m, aor, key, merge_key, 401, put_challenge(s, room, sizeof room, stale));
+        reply(s, m, aor, key, merge_key, 401,
+              pbx_put_challenge(s, "WWW-Authenticate", room, sizeof room, stale));
         return;
     }
     if (status || aor < 0 || s->people.list[aor].refused) {
@@ -315,7 +247,7 @@ void pbx_register(struct sim *s, const struct sip_message *m, uint64_t key)
     }
     carry_out(s, m, aor, &granted);
     if (nonce) {
-        nonce->until_us = s->now_us + NONCE_UNUSED_US + granted * SECOND;
+        nonce->until_us = s->now_us + PBX_NONCE_UNUSED_US + granted * SECOND;
         note_proof(s, m);
     }
     reply(s, m, aor, key, merge_key, 200, put_rows(s, aor, room, sizeof room));

@@ -108,6 +108,7 @@ void phone_turn_off(struct sim *s, struct phone *p)
     p->tx.busy = false;
     p->act_us = NEVER;
     phone_call_forget_all(p);
+    phone_dial_plan(s, p);
     p->life_us = NEVER;
     if (!sim_evening(s))
         p->life_us = s->now_us + BOOT_SOONEST +
@@ -229,7 +230,7 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 
 void phone_arm(struct sim *s, struct phone *p)
 {
-    uint64_t due_us = earlier(p->life_us, phone_call_due_us(p));
+    uint64_t due_us = earlier(p->life_us, earlier(phone_call_due_us(p), phone_dial_due_us(p)));
 
     due_us = earlier(due_us, p->tx.busy ? p->tx.next_us : p->act_us);
     alarm_set(&s->queue, &p->alarm, EVENT_PHONE, p->index, due_us);
@@ -258,6 +259,7 @@ void phone_event(struct sim *s, const struct event *e)
     if (!p->tx.busy && p->act_us <= s->now_us)
         act(s, p);
     phone_call_timers(s, p);
+    phone_dial_timers(s, p);
     phone_arm(s, p);
 }
 
@@ -280,7 +282,7 @@ static void receive(struct sim *s, struct phone *p, struct span bytes)
         phone_call_request(s, p, m);
     else if (m->method == SIP_REGISTER)
         phone_register_answer(s, p, m);
-    else
+    else if (!phone_dial_answer(s, p, m))
         phone_call_answer(s, p, m);
     phone_arm(s, p);
 }
@@ -361,6 +363,7 @@ static void make(struct sim *s, struct phone *p, uint32_t index)
     p->act_us = NEVER;
     p->tx.next_us = NEVER;
     p->life_us = chance_below(c, chance_percent(c, 90) ? 60 * SECOND : 2000 * SECOND);
+    phone_dial_plan(s, p);
     phone_arm(s, p);
 }
 

@@ -4,7 +4,8 @@
  *   OFF --boot--> ON --leaves--> LEAVING --200 or given up--> OFF
  *                  +--dies without a word------------------> OFF
  *
- * phone.c is its life, phone_register.c its registration, phone_call.c its calls.
+ * phone.c is its life, phone_register.c its registration, phone_call.c
+ * the calls it gets, phone_dial.c those it makes.
  * What is true of each of its contacts is kept here for the invariants.
  */
 #ifndef MIDREG_SIM_PHONE_H
@@ -111,6 +112,30 @@ struct phone_call {
     size_t bye_n;
 };
 
+enum dial_state { DIAL_NONE, DIAL_CALLING, DIAL_PROCEEDING, DIAL_TALKING, DIAL_ENDING };
+
+/* A call that the phone makes. */
+struct phone_dial {
+    enum dial_state state;
+    bool may; /* it was registered on this flow when it dialled */
+    uint32_t number;
+    uint32_t branch; /* of the INVITE or the BYE */
+    uint32_t cseq;
+    unsigned challenges;
+    uint32_t interval_us;
+    uint32_t cancel_interval_us;
+    uint64_t began_us;
+    uint64_t due_us; /* when it dials, gives up ringing, or hangs up */
+    uint64_t resend_us;
+    uint64_t give_up_us;
+    uint64_t cancelled_us; /* 0: no CANCEL was sent */
+    uint64_t cancel_resend_us;
+    char nonce[64];
+    char to[160]; /* with the tag */
+    char target[160];
+    char routes[1024]; /* Route fields */
+};
+
 struct phone {
     uint32_t index;
     int aor;
@@ -138,6 +163,7 @@ struct phone {
     char nonce[64];
     uint32_t nc;
     struct phone_call calls[PHONE_CALLS];
+    struct phone_dial dial;
 };
 
 struct phones {
@@ -177,6 +203,14 @@ struct contact_truth *phone_contact(struct phone *p, uint32_t line);
 void phone_register(struct sim *s, struct phone *p, enum register_kind kind);
 void phone_register_timer(struct sim *s, struct phone *p);
 void phone_register_answer(struct sim *s, struct phone *p, const struct sip_message *m);
+
+/* Ends what the phone calls, if anything, and plans its next call. */
+void phone_dial_plan(struct sim *s, struct phone *p);
+void phone_dial_timers(struct sim *s, struct phone *p);
+uint64_t phone_dial_due_us(const struct phone *p);
+/* False: not about a call that the phone made. */
+bool phone_dial_answer(struct sim *s, struct phone *p, const struct sip_message *m);
+bool phone_dial_bye(struct sim *s, struct phone *p, const struct sip_message *m);
 
 void phone_call_request(struct sim *s, struct phone *p, const struct sip_message *m);
 void phone_call_answer(struct sim *s, struct phone *p, const struct sip_message *m);

@@ -247,6 +247,10 @@ static void bye(struct sim *s, struct phone *p, const struct sip_message *m)
 {
     struct phone_call *c = find_number(p, number_of(m));
 
+    if (phone_dial_bye(s, p, m)) {
+        answer(s, p, m, 200, p->index + 1);
+        return;
+    }
     answer(s, p, m, c ? 200 : 481, p->index + 1);
     if (c && (c->state == PCALL_ANSWERED || c->state == PCALL_TALKING || c->state == PCALL_ENDING))
         over(s, c);

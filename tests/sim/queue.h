@@ -12,12 +12,13 @@
 #include <stdint.h>
 
 enum event_kind {
-    EVENT_ARRIVAL, /* data: struct datagram */
-    EVENT_DURABLE, /* the journal's commit is done */
-    EVENT_PHONE,   /* who: phone */
-    EVENT_CALL,    /* who: slot of a call */
-    EVENT_DIAL,    /* the main registrar makes a call */
-    EVENT_FAULT,   /* who: index in the plan */
+    EVENT_ARRIVAL,  /* data: struct datagram */
+    EVENT_DURABLE,  /* the journal's commit is done */
+    EVENT_PHONE,    /* who: phone */
+    EVENT_CALL,     /* who: slot of a call */
+    EVENT_INCOMING, /* who: slot of a phone's call */
+    EVENT_DIAL,     /* the main registrar makes a call */
+    EVENT_FAULT,    /* who: index in the plan */
     EVENT_STRANGER,
     EVENT_CHECK,
 };

@@ -252,6 +252,9 @@ static void happen(struct sim *s, const struct event *e)
     case EVENT_CALL:
         pbx_call_event(s, e);
         break;
+    case EVENT_INCOMING:
+        pbx_incoming_event(s, e);
+        break;
     case EVENT_DIAL:
         pbx_dial(s);
         break;
