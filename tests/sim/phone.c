@@ -167,6 +167,8 @@ static void move(struct sim *s, struct phone *p)
 
     new_network(p);
     p->changed_us = s->now_us;
+    if (p->dial.state == DIAL_CALLING || p->dial.state == DIAL_PROCEEDING)
+        phone_dial_plan(s, p); /* that INVITE's Via is not where it is any more */
     if (!p->habits.behind_nat || chance_percent(dice(s), 50)) {
         new_line(p);
         p->view.valid = false;
