@@ -3,6 +3,7 @@
  * P-Associated-URI of the lease, nobody else's push token; bulk contacts are
  * refused.
  */
+#include "registrar/driver.h"
 #include "world.h"
 
 #include <setjmp.h>
@@ -77,7 +78,9 @@ static void test_repeated_when_absorbed(void **state)
     answer = assert_answer(DESK, 200);
     assert_field(answer, "Service-Route", NULL);
     assert_field(answer, "P-Associated-URI", NULL);
+    assert_int_equal(world.registrar->extras.used, 1);
     assert_all_gone(&pbx);
+    assert_int_equal(world.registrar->extras.used, 0);
 }
 
 /* The next REGISTER goes up. */
@@ -171,18 +174,29 @@ static void test_bulk_contacts(void **state)
     assert_upstream_quiet();
 }
 
+/* A lease that lapses takes them along, though no answer says so. */
+static void test_gone_with_the_record(void **state)
+{
+    struct pbx pbx = {0};
+
+    (void)state;
+    phone(HOME, "h1", 1, CONTACT_HOME);
+    accept_with(ROUTES RELATED);
+    anna()->lease.means = MEANS_NONE;
+    assert_int_equal(world.registrar->extras.used, 1);
+    assert_all_gone(&pbx);
+    assert_int_equal(pbx.registers, 0);
+    assert_int_equal(world.registrar->extras.used, 0);
+}
+
 #define IN(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN(test_repeated_when_absorbed),
-        IN(test_the_last_answer_counts),
-        IN(test_bounds),
-        IN(test_over_a_connection),
-        IN(test_advertised),
-        IN(test_push_tokens_stay_private),
-        IN(test_bulk_contacts),
+        IN(test_repeated_when_absorbed),   IN(test_the_last_answer_counts), IN(test_bounds),
+        IN(test_gone_with_the_record),     IN(test_over_a_connection),      IN(test_advertised),
+        IN(test_push_tokens_stay_private), IN(test_bulk_contacts),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
