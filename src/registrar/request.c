@@ -164,7 +164,10 @@ static bool decode_path(const struct sip_message *m, struct register_request *ou
             return refuse(fault, 400, "Bad Path");
         if (uris++)
             buf_lit(&path, ", ");
-        buf_span(&path, value);
+        buf_char(&path, '<'); /* what may stand before it is nobody's business */
+        buf_span(&path, na.uri_text);
+        buf_char(&path, '>');
+        buf_span(&path, na.params);
     }
     if (it.bad)
         return refuse(fault, 400, "Bad Path");

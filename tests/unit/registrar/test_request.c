@@ -175,6 +175,14 @@ static void test_direct(void **state)
     assert_true(rq.direct);
 }
 
+/* The first URI of what is kept is found behind its first '<'. */
+static void test_path_with_display_name(void **state)
+{
+    (void)state;
+    assert_true(decode("Path: \"a<b>\" <sip:edge@10.1.1.1;lr>;x=1, Edge <sip:10.1.1.2;lr>\r\n"));
+    assert_span(rq.path, "<sip:edge@10.1.1.1;lr>;x=1, <sip:10.1.1.2;lr>");
+}
+
 static void test_bad_input(void **state)
 {
     static const struct {
@@ -269,6 +277,7 @@ int main(void)
         cmocka_unit_test(test_star),
         cmocka_unit_test(test_credentials),
         cmocka_unit_test(test_direct),
+        cmocka_unit_test(test_path_with_display_name),
         cmocka_unit_test(test_bad_input),
         cmocka_unit_test(test_bounds),
         cmocka_unit_test(test_contact_uri_is_bounded),
