@@ -84,17 +84,30 @@ bool address_parse(struct span text, uint16_t default_port, struct address *out)
     return true;
 }
 
+/* In every Via and Record-Route that we write: inet_ntop() goes through printf. */
+static void put_ip4(struct buf *out, const uint8_t ip[4])
+{
+    for (int i = 0; i < 4; i++) {
+        if (i)
+            buf_char(out, '.');
+        buf_u64(out, ip[i]);
+    }
+}
+
 static void put_ip(struct buf *out, const struct address *a, bool brackets)
 {
     char text[INET6_ADDRSTRLEN];
-    bool v6 = a->family == ADDRESS_IP6;
 
-    if (!inet_ntop(v6 ? AF_INET6 : AF_INET, a->ip, text, sizeof text))
+    if (a->family != ADDRESS_IP6) {
+        put_ip4(out, a->ip);
         return;
-    if (v6 && brackets)
+    }
+    if (!inet_ntop(AF_INET6, a->ip, text, sizeof text))
+        return;
+    if (brackets)
         buf_char(out, '[');
     buf_str(out, text);
-    if (v6 && brackets)
+    if (brackets)
         buf_char(out, ']');
 }
 

@@ -73,23 +73,37 @@ uint64_t hash64(const struct hasher *h, struct span data)
     return XXH3_64bits_withSecret(data.p, data.n, h->secret, sizeof h->secret);
 }
 
-uint64_t hash64_pair(const struct hasher *h, struct span a, struct span b)
+/* For what is too long to be joined first, which is quicker. */
+static uint64_t hash_pieces(const struct hasher *h, const struct span *piece, unsigned n)
+{
+    XXH3_state_t state;
+
+    XXH3_INITSTATE(&state);
+    XXH3_64bits_reset_withSecret(&state, h->secret, sizeof h->secret);
+    for (unsigned i = 0; i < n; i++) {
+        if (i)
+            XXH3_64bits_update(&state, "", 1);
+        XXH3_64bits_update(&state, piece[i].p, piece[i].n);
+    }
+    return XXH3_64bits_digest(&state);
+}
+
+uint64_t hash64_join(const struct hasher *h, const struct span *piece, unsigned n)
 {
     char room[512];
     struct buf joined = buf_make(room, sizeof room);
-    XXH3_state_t state;
 
-    buf_span(&joined, a);
-    buf_char(&joined, 0);
-    buf_span(&joined, b);
-    if (!joined.overflow)
-        return hash64(h, buf_done(&joined));
-    XXH3_INITSTATE(&state);
-    XXH3_64bits_reset_withSecret(&state, h->secret, sizeof h->secret);
-    XXH3_64bits_update(&state, a.p, a.n);
-    XXH3_64bits_update(&state, "", 1);
-    XXH3_64bits_update(&state, b.p, b.n);
-    return XXH3_64bits_digest(&state);
+    for (unsigned i = 0; i < n; i++) {
+        if (i)
+            buf_char(&joined, 0);
+        buf_span(&joined, piece[i]);
+    }
+    return joined.overflow ? hash_pieces(h, piece, n) : hash64(h, buf_done(&joined));
+}
+
+uint64_t hash64_pair(const struct hasher *h, struct span a, struct span b)
+{
+    return hash64_join(h, (const struct span[]){a, b}, 2);
 }
 
 void mac80(const struct hasher *h, struct span data, uint8_t out[MAC80_SIZE])

@@ -24,7 +24,8 @@ bool hasher_init(struct hasher *h, const uint8_t *secret);
 void hasher_fini(struct hasher *h);
 
 uint64_t hash64(const struct hasher *h, struct span data);
-/* The same over two pieces, as if joined with a zero byte between them. */
+/* The same over several pieces, as if joined with a zero byte between them. */
+uint64_t hash64_join(const struct hasher *h, const struct span *piece, unsigned n);
 uint64_t hash64_pair(const struct hasher *h, struct span a, struct span b);
 
 void mac80(const struct hasher *h, struct span data, uint8_t out[MAC80_SIZE]);

@@ -93,22 +93,17 @@ static void put_marked_via(struct buf *out, const struct sip_via *via, const str
     }
 }
 
-void put_received_via(struct buf *out, const struct sip_header *first, const struct address *source)
+void put_received_via(struct buf *out, const struct sip_message *m, const struct address *source)
 {
-    struct span rest = first->value;
-    struct span value;
-    struct sip_via via;
-    struct sip_fault fault;
-
     buf_lit(out, "Via: ");
-    if (source && list_split(&rest, &value) > 0 && sip_via_parse(value, &via, &fault)) {
-        put_marked_via(out, &via, source);
-        if (rest.n) {
+    if (source && !m->via_fault) {
+        put_marked_via(out, &m->via, source);
+        if (m->via_rest.n) {
             buf_lit(out, ", ");
-            buf_span(out, span_trim(rest));
+            buf_span(out, span_trim(m->via_rest));
         }
     } else {
-        buf_span(out, first->value);
+        buf_span(out, sip_value(m, SIP_H_VIA));
     }
     buf_lit(out, "\r\n");
 }
@@ -117,13 +112,9 @@ void put_received_via(struct buf *out, const struct sip_header *first, const str
 
 static void put_to(struct buf *out, struct span value, struct span to_tag)
 {
-    struct sip_nameaddr to;
-    struct sip_fault fault;
-
     buf_lit(out, "To: ");
     buf_span(out, value);
-    /* A To that cannot be read has no tag that anybody could find. */
-    if (to_tag.n && (!sip_nameaddr_parse(value, &to, &fault) || sip_tag(&to).n == 0)) {
+    if (to_tag.n && sip_value_tag(value).n == 0) {
         buf_lit(out, ";tag=");
         buf_span(out, to_tag);
     }
@@ -141,7 +132,7 @@ void sip_reply_begin(struct buf *out, const struct sip_message *request, int sta
     buf_str(out, reason ? reason : sip_reason(status));
     buf_lit(out, "\r\n");
     if (via)
-        put_received_via(out, via, source);
+        put_received_via(out, request, source);
     while (via && (via = sip_next(request, via)))
         sip_put_field(out, "Via", via->value);
     sip_put_field(out, "From", sip_value(request, SIP_H_FROM));

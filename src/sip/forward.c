@@ -68,7 +68,7 @@ static void put_request_field(struct buf *out, const struct sip_message *request
     switch (h->id) {
     case SIP_H_VIA:
         if (how->source && h == sip_first(request, SIP_H_VIA))
-            put_received_via(out, h, how->source);
+            put_received_via(out, request, how->source);
         else
             buf_span(out, h->line);
         break;

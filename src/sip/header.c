@@ -67,10 +67,7 @@ static const char *skip_value(const char *p, const char *end)
 {
     if (p < end && *p == '"')
         return skip_quoted(p, end);
-    while (p < end && (uint8_t)*p > ' ' && *p != 0x7f && *p != ';' && *p != ',' && *p != '"' &&
-           *p != '<' && *p != '>')
-        p++;
-    return p;
+    return skip_class(p, end, CHAR_VALUE);
 }
 
 bool sip_param_next(struct span *params, struct span *name, struct span *value, bool *bad)
@@ -133,6 +130,11 @@ bool params_check(struct span params)
 
 /* ---- name-addr ------------------------------------------------------------ */
 
+static bool ends_display(char c)
+{
+    return c == '<' || c == '"' || c == ',' || c == ';' || c == ':' || c == '>' || c == 0;
+}
+
 /*
  * Where the '<' of a name-addr is, or NULL where there is none (an addr-spec).
  * Unquoted, a display name should be tokens; we take all that is no separator,
@@ -144,7 +146,7 @@ static const char *find_bracket(const char *p, const char *end)
         p = skip_quoted(p, end);
         p = p ? skip_space(p, end) : end;
     } else {
-        while (p < end && *p != 0 && !memchr("<\",;:>", *p, 6))
+        while (p < end && !ends_display(*p))
             p++;
     }
     return p < end && *p == '<' ? p : NULL;
@@ -162,11 +164,11 @@ static const char *skip_addr_spec(const char *p, const char *end)
     return p;
 }
 
-bool sip_nameaddr_parse(struct span value, struct sip_nameaddr *out, struct sip_fault *fault)
+/* All but what is in the URI and whether the parameters are good. */
+static bool nameaddr_split(struct span value, struct sip_nameaddr *out, struct sip_fault *fault)
 {
     const char *end, *open, *p;
 
-    memset(out, 0, sizeof *out);
     value = span_trim(value);
     if (value.n == 0)
         return fault_400(fault, "Empty Address");
@@ -174,6 +176,7 @@ bool sip_nameaddr_parse(struct span value, struct sip_nameaddr *out, struct sip_
     p = value.p;
     open = find_bracket(p, end);
     out->bracketed = open != NULL;
+    out->display = SPAN_NONE;
     if (open) {
         out->display = span_trim(span_between(p, open));
         p = memchr(open, '>', (size_t)(end - open));
@@ -189,11 +192,16 @@ bool sip_nameaddr_parse(struct span value, struct sip_nameaddr *out, struct sip_
             return fault_400(fault, "Missing <> or Quotes in Address");
         out->uri_text = span_between(value.p, p);
     }
-    if (!sip_uri_parse(out->uri_text, &out->uri, fault))
-        return false;
     p = skip_space(p, end);
     out->params = span_between(p, end);
-    return params_check(out->params) || fault_400(fault, "Bad Parameter in Address");
+    return true;
+}
+
+bool sip_nameaddr_parse(struct span value, struct sip_nameaddr *out, struct sip_fault *fault)
+{
+    memset(out, 0, sizeof *out);
+    return nameaddr_split(value, out, fault) && sip_uri_parse(out->uri_text, &out->uri, fault) &&
+           (params_check(out->params) || fault_400(fault, "Bad Parameter in Address"));
 }
 
 struct span sip_tag(const struct sip_nameaddr *na)
@@ -202,6 +210,14 @@ struct span sip_tag(const struct sip_nameaddr *na)
 
     sip_param(na->params, SPAN("tag"), &value);
     return value;
+}
+
+struct span sip_value_tag(struct span value)
+{
+    struct sip_nameaddr na;
+    struct sip_fault fault;
+
+    return nameaddr_split(value, &na, &fault) ? sip_tag(&na) : SPAN_NONE;
 }
 
 /* ---- the small ones ------------------------------------------------------- */

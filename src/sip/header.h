@@ -50,21 +50,10 @@ struct sip_nameaddr {
 bool sip_nameaddr_parse(struct span value, struct sip_nameaddr *out, struct sip_fault *fault);
 /* The tag of From or To; an empty span if there is none. */
 struct span sip_tag(const struct sip_nameaddr *na);
+/* The same of a value that nobody has decoded; the URI in it is not looked at. */
+struct span sip_value_tag(struct span value);
 
 /* ---- Via ----------------------------------------------------------------- */
-
-struct sip_via {
-    struct span text;      /* this value alone */
-    struct span transport; /* "UDP" */
-    struct span host;      /* sent-by host; IPv6 in brackets */
-    uint32_t port;         /* 0: none given */
-    struct span params;
-    struct span branch; /* may be empty (RFC 2543) */
-    struct span received;
-    struct span maddr;
-    bool has_rport;
-    uint32_t rport; /* 0: no value */
-};
 
 bool sip_via_parse(struct span value, struct sip_via *out, struct sip_fault *fault);
 /* The topmost Via of a message. */

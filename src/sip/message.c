@@ -256,11 +256,14 @@ static void check_call_id(struct parser *ps)
 {
     struct span value = sip_value(ps->m, SIP_H_CALL_ID);
 
-    for (size_t i = 0; i < value.n; i++)
-        if (char_is_space(value.p[i])) {
-            bad(ps, 400, "Bad Call-ID", value.p + i);
-            return;
-        }
+    const char *end = value.p + value.n;
+    const char *space = value.n ? skip_class(value.p, end, CHAR_VALUE) : end;
+
+    /* word may hold what a parameter's value may not, so look again, slowly. */
+    while (space < end && !char_is_space(*space))
+        space++;
+    if (space < end)
+        bad(ps, 400, "Bad Call-ID", space);
 }
 
 /* RFC 3261 20.22; RFC 4475 3.1.2.4 allows to refuse what is over 255. */
@@ -307,6 +310,9 @@ static void message_clear(struct sip_message *m)
     m->is_request = true;
     m->method = SIP_METHOD_OTHER;
     m->status = 0;
+    memset(&m->via, 0, sizeof m->via);
+    m->via_fault = "Missing Via";
+    m->via_rest = SPAN_NONE;
     m->header_count = 0;
     memset(m->first, 0, sizeof m->first); /* header[] is large: never cleared */
 }
@@ -337,6 +343,8 @@ enum sip_parsed sip_parse(struct span datagram, struct sip_message *out, struct 
         return SIP_NOT_SIP;
     p = parse_fields(&ps, p);
     find_body(&ps, p);
+    if (sip_has(out, SIP_H_VIA))
+        via_read_top(out);
     check_required(&ps);
     check_cseq(&ps);
     check_call_id(&ps);
@@ -350,21 +358,29 @@ enum sip_parsed sip_parse(struct span datagram, struct sip_message *out, struct 
 
 bool sip_answerable(const struct sip_message *m)
 {
-    struct sip_via via;
-    struct sip_fault fault;
-
     /* RFC 3261 17: an ACK has no answer. */
     if (!m->is_request || m->method == SIP_ACK)
         return false;
     for (size_t i = 0; i < sizeof required / sizeof *required; i++)
         if (sip_value(m, required[i].id).n == 0)
             return false;
-    return sip_via_top(m, &via, &fault) || via.host.n;
+    return !m->via_fault || m->via.host.n;
 }
 
 static struct span moved(struct span s, const char *from, const char *to)
 {
     return s.p ? span_make(to + (s.p - from), s.n) : s;
+}
+
+static void via_move(struct sip_via *via, const char *from, const char *to)
+{
+    via->text = moved(via->text, from, to);
+    via->transport = moved(via->transport, from, to);
+    via->host = moved(via->host, from, to);
+    via->params = moved(via->params, from, to);
+    via->branch = moved(via->branch, from, to);
+    via->received = moved(via->received, from, to);
+    via->maddr = moved(via->maddr, from, to);
 }
 
 struct sip_message *sip_message_copy(struct arena *arena, const struct sip_message *m)
@@ -385,6 +401,8 @@ struct sip_message *sip_message_copy(struct arena *arena, const struct sip_messa
     copy->ruri = moved(m->ruri, from, to);
     copy->reason = moved(m->reason, from, to);
     copy->body = moved(m->body, from, to);
+    via_move(&copy->via, from, to);
+    copy->via_rest = moved(m->via_rest, from, to);
     for (size_t i = 0; i < m->header_count; i++) {
         struct sip_header *h = &copy->header[i];
 

@@ -82,6 +82,20 @@ struct sip_header {
     uint16_t next;     /* index + 1 of the next field of the same id; 0: none */
 };
 
+/* One value of Via. */
+struct sip_via {
+    struct span text;      /* this value alone */
+    struct span transport; /* "UDP" */
+    struct span host;      /* sent-by host; IPv6 in brackets */
+    uint32_t port;         /* 0: none given */
+    struct span params;
+    struct span branch; /* may be empty (RFC 2543) */
+    struct span received;
+    struct span maddr;
+    bool has_rport;
+    uint32_t rport; /* 0: no value */
+};
+
 struct sip_message {
     struct span raw; /* start line to the end of the body */
     bool is_request;
@@ -91,6 +105,9 @@ struct sip_message {
     int status;              /* responses: 100 to 699 */
     struct span reason;      /* responses: the phrase, may be empty */
     struct span body;
+    struct sip_via via;    /* the topmost; asked for by everybody, so decoded once */
+    const char *via_fault; /* what is wrong with it, a literal; NULL: nothing */
+    struct span via_rest;  /* what its field holds behind it: further values */
     uint16_t header_count;
     uint16_t first[SIP_H_COUNT]; /* index + 1 of the first of each id; 0: none */
     struct sip_header header[SIP_HEADERS_MAX];

@@ -59,18 +59,19 @@ static enum sip_header_id compact_header(char letter)
 
 #define KEY(n, a, b) ((unsigned)(n) << 16 | (unsigned)(a) << 8 | (unsigned)(b))
 
-/* `id` if the name, whose length is known to fit, is this one. */
-static inline enum sip_header_id if_name(struct span name, const char *lower, enum sip_header_id id)
+/* `id` if the name, whose length is known to fit, is this one. Nearly all write
+ * it as RFC 3261 20 does: a comparison of known length costs next to nothing. */
+static inline enum sip_header_id if_name(struct span name, const char *usual, size_t n,
+                                         enum sip_header_id id)
 {
-    for (size_t i = 0; i < name.n; i++)
-        if (ascii_lower(name.p[i]) != lower[i])
-            return SIP_H_OTHER;
-    return id;
+    if (memcmp(name.p, usual, n) == 0 || span_ieq(name, span_make(usual, n)))
+        return id;
+    return SIP_H_OTHER;
 }
 
 #define NAME(a, b, text, id)                                                                       \
     case KEY(sizeof(text) - 1, a, b):                                                              \
-        return if_name(name, text, id)
+        return if_name(name, text, sizeof(text) - 1, id)
 
 enum sip_header_id sip_header_of(struct span name)
 {
@@ -79,37 +80,37 @@ enum sip_header_id sip_header_of(struct span name)
     if (name.n > 32)
         return SIP_H_OTHER;
     switch (KEY(name.n, (uint8_t)ascii_lower(name.p[0]), (uint8_t)ascii_lower(name.p[1]))) {
-        NAME('v', 'i', "via", SIP_H_VIA);
-        NAME('f', 'r', "from", SIP_H_FROM);
-        NAME('t', 'o', "to", SIP_H_TO);
-        NAME('c', 'a', "call-id", SIP_H_CALL_ID);
-        NAME('c', 's', "cseq", SIP_H_CSEQ);
-        NAME('c', 'o', "contact", SIP_H_CONTACT);
-        NAME('m', 'a', "max-forwards", SIP_H_MAX_FORWARDS);
-        NAME('e', 'x', "expires", SIP_H_EXPIRES);
-        NAME('m', 'i', "min-expires", SIP_H_MIN_EXPIRES);
-        NAME('r', 'o', "route", SIP_H_ROUTE);
-        NAME('r', 'e', "record-route", SIP_H_RECORD_ROUTE);
-        NAME('p', 'a', "path", SIP_H_PATH);
-        NAME('s', 'e', "service-route", SIP_H_SERVICE_ROUTE);
-        NAME('s', 'u', "supported", SIP_H_SUPPORTED);
-        NAME('r', 'e', "require", SIP_H_REQUIRE);
-        NAME('p', 'r', "proxy-require", SIP_H_PROXY_REQUIRE);
-        NAME('u', 'n', "unsupported", SIP_H_UNSUPPORTED);
-        NAME('a', 'u', "authorization", SIP_H_AUTHORIZATION);
-        NAME('p', 'r', "proxy-authorization", SIP_H_PROXY_AUTHORIZATION);
-        NAME('w', 'w', "www-authenticate", SIP_H_WWW_AUTHENTICATE);
-        NAME('p', 'r', "proxy-authenticate", SIP_H_PROXY_AUTHENTICATE);
-        NAME('c', 'o', "content-length", SIP_H_CONTENT_LENGTH);
-        NAME('c', 'o', "content-type", SIP_H_CONTENT_TYPE);
-        NAME('d', 'a', "date", SIP_H_DATE);
-        NAME('r', 'e', "reason", SIP_H_REASON);
-        NAME('r', 'e', "retry-after", SIP_H_RETRY_AFTER);
-        NAME('e', 'v', "event", SIP_H_EVENT);
-        NAME('u', 's', "user-agent", SIP_H_USER_AGENT);
-        NAME('p', '-', "p-asserted-identity", SIP_H_P_ASSERTED_IDENTITY);
-        NAME('p', '-', "p-preferred-identity", SIP_H_P_PREFERRED_IDENTITY);
-        NAME('r', 'e', "remote-party-id", SIP_H_REMOTE_PARTY_ID);
+        NAME('v', 'i', "Via", SIP_H_VIA);
+        NAME('f', 'r', "From", SIP_H_FROM);
+        NAME('t', 'o', "To", SIP_H_TO);
+        NAME('c', 'a', "Call-ID", SIP_H_CALL_ID);
+        NAME('c', 's', "CSeq", SIP_H_CSEQ);
+        NAME('c', 'o', "Contact", SIP_H_CONTACT);
+        NAME('m', 'a', "Max-Forwards", SIP_H_MAX_FORWARDS);
+        NAME('e', 'x', "Expires", SIP_H_EXPIRES);
+        NAME('m', 'i', "Min-Expires", SIP_H_MIN_EXPIRES);
+        NAME('r', 'o', "Route", SIP_H_ROUTE);
+        NAME('r', 'e', "Record-Route", SIP_H_RECORD_ROUTE);
+        NAME('p', 'a', "Path", SIP_H_PATH);
+        NAME('s', 'e', "Service-Route", SIP_H_SERVICE_ROUTE);
+        NAME('s', 'u', "Supported", SIP_H_SUPPORTED);
+        NAME('r', 'e', "Require", SIP_H_REQUIRE);
+        NAME('p', 'r', "Proxy-Require", SIP_H_PROXY_REQUIRE);
+        NAME('u', 'n', "Unsupported", SIP_H_UNSUPPORTED);
+        NAME('a', 'u', "Authorization", SIP_H_AUTHORIZATION);
+        NAME('p', 'r', "Proxy-Authorization", SIP_H_PROXY_AUTHORIZATION);
+        NAME('w', 'w', "WWW-Authenticate", SIP_H_WWW_AUTHENTICATE);
+        NAME('p', 'r', "Proxy-Authenticate", SIP_H_PROXY_AUTHENTICATE);
+        NAME('c', 'o', "Content-Length", SIP_H_CONTENT_LENGTH);
+        NAME('c', 'o', "Content-Type", SIP_H_CONTENT_TYPE);
+        NAME('d', 'a', "Date", SIP_H_DATE);
+        NAME('r', 'e', "Reason", SIP_H_REASON);
+        NAME('r', 'e', "Retry-After", SIP_H_RETRY_AFTER);
+        NAME('e', 'v', "Event", SIP_H_EVENT);
+        NAME('u', 's', "User-Agent", SIP_H_USER_AGENT);
+        NAME('p', '-', "P-Asserted-Identity", SIP_H_P_ASSERTED_IDENTITY);
+        NAME('p', '-', "P-Preferred-Identity", SIP_H_P_PREFERRED_IDENTITY);
+        NAME('r', 'e', "Remote-Party-ID", SIP_H_REMOTE_PARTY_ID);
     default:
         return SIP_H_OTHER;
     }

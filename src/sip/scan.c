@@ -8,11 +8,12 @@
 
 #define T        CHAR_TOKEN
 #define URI_ALL  (CHAR_USER | CHAR_PASSWORD | CHAR_PARAM | CHAR_HEADER)
-#define ALPHANUM (T | URI_ALL | CHAR_HOST)
-#define MARK     (T | URI_ALL) /* those of RFC 3261's mark that tokens hold too */
+#define V        CHAR_VALUE
+#define ALPHANUM (T | V | URI_ALL | CHAR_HOST)
+#define MARK     (T | V | URI_ALL) /* those of RFC 3261's mark that tokens hold too */
 #define HEXDIGIT (ALPHANUM | CHAR_IP6)
 
-const uint8_t sip_chars[256] = {
+const uint16_t sip_chars[256] = {
     ['0' ... '9'] = HEXDIGIT,
     ['a' ... 'f'] = HEXDIGIT,
     ['A' ... 'F'] = HEXDIGIT,
@@ -25,23 +26,27 @@ const uint8_t sip_chars[256] = {
     ['~'] = MARK,
     ['*'] = MARK,
     ['\''] = MARK,
-    ['('] = URI_ALL,
-    [')'] = URI_ALL,
-    ['%'] = T,
-    ['`'] = T,
-    ['#'] = CHAR_USER,
-    ['+'] = T | URI_ALL | CHAR_RESERVED,
-    ['$'] = URI_ALL | CHAR_RESERVED,
-    ['&'] = CHAR_USER | CHAR_PASSWORD | CHAR_PARAM | CHAR_RESERVED,
-    ['='] = CHAR_USER | CHAR_PASSWORD | CHAR_RESERVED,
+    ['('] = V | URI_ALL,
+    [')'] = V | URI_ALL,
+    ['%'] = T | V,
+    ['`'] = T | V,
+    ['#'] = V | CHAR_USER,
+    ['+'] = T | V | URI_ALL | CHAR_RESERVED,
+    ['$'] = V | URI_ALL | CHAR_RESERVED,
+    ['&'] = V | CHAR_USER | CHAR_PASSWORD | CHAR_PARAM | CHAR_RESERVED,
+    ['='] = V | CHAR_USER | CHAR_PASSWORD | CHAR_RESERVED,
     [','] = CHAR_USER | CHAR_PASSWORD | CHAR_RESERVED,
     [';'] = CHAR_USER | CHAR_RESERVED,
-    ['?'] = CHAR_USER | CHAR_HEADER | CHAR_RESERVED,
-    ['/'] = CHAR_USER | CHAR_PARAM | CHAR_HEADER | CHAR_RESERVED,
-    [':'] = CHAR_PARAM | CHAR_HEADER | CHAR_IP6 | CHAR_RESERVED,
-    ['['] = CHAR_PARAM | CHAR_HEADER,
-    [']'] = CHAR_PARAM | CHAR_HEADER,
-    ['@'] = CHAR_RESERVED,
+    ['?'] = V | CHAR_USER | CHAR_HEADER | CHAR_RESERVED,
+    ['/'] = V | CHAR_USER | CHAR_PARAM | CHAR_HEADER | CHAR_RESERVED,
+    [':'] = V | CHAR_PARAM | CHAR_HEADER | CHAR_IP6 | CHAR_RESERVED,
+    ['['] = V | CHAR_PARAM | CHAR_HEADER,
+    [']'] = V | CHAR_PARAM | CHAR_HEADER,
+    ['@'] = V | CHAR_RESERVED,
+    ['\\'] = V,
+    ['^'] = V,
+    ['{' ... '}'] = V,
+    [0x80 ... 0xff] = V,
 };
 
 const char *skip_quoted(const char *p, const char *end)
@@ -81,7 +86,7 @@ static const char *skip_comment(const char *p, const char *end)
 /* One element from p on: its end, at a comma or at `end`, or NULL. */
 static const char *skip_element(const char *p, const char *end)
 {
-    while (p && p < end && *p != ',') {
+    while (p && (p = scan_list(p, end)) < end && *p != ',') {
         if (*p == '"') {
             p = skip_quoted(p, end);
         } else if (*p == '<') {
@@ -89,10 +94,8 @@ static const char *skip_element(const char *p, const char *end)
             p = p ? p + 1 : NULL;
         } else if (*p == '(') {
             p = skip_comment(p, end);
-        } else if (*p == '>') {
-            return NULL;
         } else {
-            p++;
+            return NULL; /* '>' that nothing opened */
         }
     }
     return p;

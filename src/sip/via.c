@@ -106,28 +106,37 @@ bool sip_via_parse(struct span value, struct sip_via *out, struct sip_fault *fau
     return true;
 }
 
+void via_read_top(struct sip_message *m)
+{
+    struct span value = SPAN_NONE;
+    struct sip_fault fault = {0};
+
+    m->via_rest = sip_value(m, SIP_H_VIA);
+    if (list_split(&m->via_rest, &value) <= 0) {
+        memset(&m->via, 0, sizeof m->via);
+        m->via_rest = SPAN_NONE;
+        m->via_fault = "Bad Via";
+    } else {
+        m->via_fault = sip_via_parse(value, &m->via, &fault) ? NULL : fault.reason;
+    }
+}
+
 bool sip_via_top(const struct sip_message *m, struct sip_via *out, struct sip_fault *fault)
 {
-    struct sip_list it;
-    struct span value;
-
-    sip_list_init(&it, m, SIP_H_VIA);
-    if (!sip_list_next(&it, &value)) {
-        memset(out, 0, sizeof *out);
-        return fault_400(fault, "Bad Via");
-    }
-    return sip_via_parse(value, out, fault);
+    *out = m->via;
+    return !m->via_fault || fault_400(fault, m->via_fault);
 }
 
 bool sip_via_second(const struct sip_message *m, struct sip_via *out)
 {
-    struct sip_list it;
+    const struct sip_header *first = sip_first(m, SIP_H_VIA);
+    struct span rest = m->via_rest;
     struct sip_fault fault;
     struct span value;
 
-    sip_list_init(&it, m, SIP_H_VIA);
-    return sip_list_next(&it, &value) && sip_list_next(&it, &value) &&
-           sip_via_parse(value, out, &fault);
+    if (rest.n == 0 && first && (first = sip_next(m, first)))
+        rest = first->value;
+    return list_split(&rest, &value) > 0 && sip_via_parse(value, out, &fault);
 }
 
 bool via_differs(const struct sip_via *via, const struct address *source)

@@ -10,11 +10,6 @@
 #include "sip/header.h"
 #include "transaction/machine.h"
 
-static void fold(struct runtime *rt, uint64_t *key, struct span s)
-{
-    *key = hash64_pair(&rt->hasher, span_make((const char *)key, sizeof *key), s);
-}
-
 /* The method of the transaction: an ACK or CANCEL belongs to an INVITE. */
 static struct span method_of(const struct sip_message *m)
 {
@@ -25,10 +20,7 @@ static struct span method_of(const struct sip_message *m)
 
 static struct span tag_of(const struct sip_message *m, enum sip_header_id id)
 {
-    struct sip_nameaddr na;
-    struct sip_fault fault;
-
-    return sip_nameaddr_parse(sip_value(m, id), &na, &fault) ? sip_tag(&na) : SPAN_NONE;
+    return sip_value_tag(sip_value(m, id));
 }
 
 /* The digits of the CSeq number, as they stand. */
@@ -52,11 +44,15 @@ static bool key_2543(struct runtime *rt, const struct sip_message *request,
 
     if (!sip_cseq_parse(sip_value(request, SIP_H_CSEQ), &cseq, &fault))
         return false;
-    fold(rt, key, request->ruri);
-    fold(rt, key, tag_of(request, SIP_H_FROM));
-    fold(rt, key, sip_value(request, SIP_H_CALL_ID));
-    fold(rt, key, span_make((const char *)&cseq.number, sizeof cseq.number));
-    fold(rt, key, via->text);
+
+    const struct span pieces[] = {method_of(request),
+                                  request->ruri,
+                                  tag_of(request, SIP_H_FROM),
+                                  sip_value(request, SIP_H_CALL_ID),
+                                  via->text,
+                                  span_make((const char *)&cseq.number, sizeof cseq.number)};
+
+    *key = hash64_join(&rt->hasher, pieces, sizeof pieces / sizeof *pieces);
     return true;
 }
 
@@ -69,17 +65,19 @@ bool server_match_key(struct runtime *rt, const struct sip_message *request, uin
     if (!sip_via_top(request, &via, &fault))
         return false;
     *old = !branch_has_cookie(via.branch);
-    *key = *old;
-    fold(rt, key, method_of(request));
     if (*old)
         return key_2543(rt, request, &via, key);
-    fold(rt, key, via.branch);
-    fold(rt, key, via.host);
-    fold(rt, key, span_make((const char *)&via.port, sizeof via.port));
-    /* Not asked for by 17.2.3, but true of every copy, ACK and CANCEL; and some
-     * phones use one branch for all their requests. */
-    fold(rt, key, sip_value(request, SIP_H_CALL_ID));
-    fold(rt, key, cseq_number(request));
+
+    /* Call-ID and CSeq are not asked for by 17.2.3, but true of every copy, ACK
+     * and CANCEL; and some phones use one branch for all their requests. */
+    const struct span pieces[] = {method_of(request),
+                                  via.branch,
+                                  via.host,
+                                  sip_value(request, SIP_H_CALL_ID),
+                                  cseq_number(request),
+                                  span_make((const char *)&via.port, sizeof via.port)};
+
+    *key = hash64_join(&rt->hasher, pieces, sizeof pieces / sizeof *pieces);
     return true;
 }
 

@@ -25,10 +25,9 @@ bool server_reply_flow(const struct sip_message *request, const struct flow *fro
 struct span server_stateless_tag(struct runtime *rt, const struct sip_message *request,
                                  char room[16])
 {
-    uint64_t dialog =
-        hash64_pair(&rt->hasher, sip_value(request, SIP_H_CALL_ID), sip_value(request, SIP_H_FROM));
-    uint64_t hash = hash64_pair(&rt->hasher, span_make((const char *)&dialog, sizeof dialog),
-                                sip_value(request, SIP_H_CSEQ));
+    const struct span pieces[] = {sip_value(request, SIP_H_CALL_ID), sip_value(request, SIP_H_FROM),
+                                  sip_value(request, SIP_H_CSEQ)};
+    uint64_t hash = hash64_join(&rt->hasher, pieces, 3);
     struct buf out = buf_make(room, 15);
 
     base32_put(&out, &hash, sizeof hash);

@@ -56,6 +56,8 @@ static void test_hash64_pair(void **state)
     char joined[2001];
 
     assert_true(hash64_pair(&p->a, SPAN("ab"), SPAN("c")) == hash64(&p->a, SPAN("ab\0c")));
+    assert_true(hash64_join(&p->a, (struct span[]){SPAN("ab"), SPAN("c"), SPAN_NONE}, 3) ==
+                hash64(&p->a, SPAN("ab\0c\0")));
     assert_true(hash64_pair(&p->a, SPAN("ab"), SPAN("c")) !=
                 hash64_pair(&p->a, SPAN("a"), SPAN("bc")));
     /* The long way gives the same as the short one. */

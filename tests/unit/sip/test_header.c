@@ -165,6 +165,7 @@ static void decodes_nameaddr(void **state)
         assert_span(na.uri.text, row[i].uri);
         assert_span(na.params, row[i].params);
         assert_span(sip_tag(&na), row[i].tag);
+        assert_span(sip_value_tag(exact(row[i].value)), row[i].tag);
         assert_int_equal(na.bracketed, row[i].bracketed);
     }
 }

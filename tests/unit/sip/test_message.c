@@ -442,6 +442,8 @@ static void every_prefix_ends_well(void **state)
 static void copies(void **state)
 {
     struct arena arena;
+    struct sip_via via;
+    struct sip_fault fault;
     struct sip_message *m = parse("\r\n" REQUEST("INVITE", "X: y\r\nX: z\r\nl: 2\r\n") "body");
     struct sip_message *copy;
 
@@ -457,6 +459,10 @@ static void copies(void **state)
     assert_null(copy->reason.p);
     assert_span(sip_value(copy, SIP_H_CALL_ID), "c1@10.0.0.1");
     assert_span(sip_next(copy, sip_find(copy, SPAN("X")))->line, "X: z\r\n");
+    assert_true(sip_via_top(copy, &via, &fault));
+    for (const struct span *s = &via.text; s <= &via.host; s++)
+        assert_true(s->p > copy->raw.p && s->p < copy->raw.p + copy->raw.n);
+    assert_true(via.branch.p > copy->raw.p && via.branch.p < copy->raw.p + copy->raw.n);
     arena_fini(&arena);
 }
 
