@@ -205,6 +205,7 @@ void core_put_status(struct buf *out, const struct core *c)
     put_size(out, "bindings", c->location.bindings);
     put_size(out, "location_bytes", c->location.bytes);
     put_size(out, "transactions", c->transactions.servers.used + c->transactions.clients.used);
+    registrar_put_status(out, c->registrar);
 }
 
 const struct counters *core_counters(const struct core *c)

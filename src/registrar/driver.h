@@ -8,6 +8,7 @@
 #ifndef MIDREG_REGISTRAR_DRIVER_H
 #define MIDREG_REGISTRAR_DRIVER_H
 
+#include "registrar/demand.h"
 #include "registrar/pacer.h"
 #include "registrar/registrar.h"
 #include "registrar/rules.h"
@@ -25,6 +26,7 @@ struct registrar {
     struct table lanes;  /* AOR hash -> its first errand */
     struct table extras; /* extras.h: AOR hash -> what its lease's answers gave */
     struct pacer pacer[CONFIG_UPSTREAMS_MAX];
+    struct demand demand[CONFIG_UPSTREAMS_MAX];
     uint32_t upstream_expires_s; /* configured, or more if a 423 asked for it */
     struct slab parked;          /* answer.h: answers that wait for the journal */
     struct parked *parked_first;

@@ -111,11 +111,19 @@ static struct errand *errand_new(struct registrar *r, struct aor *a)
     return e;
 }
 
+static unsigned upstream_of(struct registrar *r, uint64_t hash)
+{
+    return (unsigned)(upstreams_of(r->with.upstreams, hash) - r->with.upstreams->list);
+}
+
 static struct pacer *pacer_of(struct registrar *r, uint64_t hash)
 {
-    const struct upstream *u = upstreams_of(r->with.upstreams, hash);
+    return &r->pacer[upstream_of(r, hash)];
+}
 
-    return &r->pacer[u - r->with.upstreams->list];
+static struct demand *demand_of(struct registrar *r, uint64_t hash)
+{
+    return &r->demand[upstream_of(r, hash)];
 }
 
 /* Takes the errand out; the caller runs the lane and settles the lease. */
@@ -176,7 +184,7 @@ static bool send_now(struct errand *e)
 
     if (!tx)
         return false;
-    e->asked_s = e->removes ? 0 : r->upstream_expires_s;
+    e->asked_s = e->removes ? 0 : demand_expires_s(demand_of(r, e->hash), r->upstream_expires_s);
     e->state = ERRAND_SENT;
     e->late_at_ms = r->rt->now_ms + LATE_MS;
     e->client = tx->handle;
@@ -186,6 +194,9 @@ static bool send_now(struct errand *e)
         return false;
     }
     runtime_count(r->rt, COUNTER_REGISTER_UPSTREAM);
+    if (!e->own && !e->stranger && lease_held(&a->lease, r->rt->now_ms) &&
+        !rules_lease_due(&a->lease, r->rt->now_ms))
+        demand_forwarded(demand_of(r, e->hash));
     arm(e);
     return client_send(tx, buf_done(&out));
 }
@@ -235,6 +246,7 @@ static bool pace(struct errand *e)
     struct pacer *pacer = pacer_of(r, e->hash);
 
     e->state = ERRAND_WAITING;
+    demand_watch(r, upstream_of(r, e->hash));
     if (pacer_take(pacer, r->rt->now_ms)) {
         if (send_now(e))
             return true;
@@ -435,6 +447,8 @@ static void accepted(struct errand *e, struct aor *a, const struct sip_message *
         lease_own_failed(r, a, false, 0, 0);
     if (!e->credentials)
         lease_learn(r, a, MEANS_ACL);
+    if (lease_held(&a->lease, r->rt->now_ms))
+        demand_granted(demand_of(r, e->hash), lease_refresh_at_ms(a) - r->rt->now_ms);
     if (e->removes) {
         runtime_count(r->rt, COUNTER_LEASE_REMOVED);
         news_add(&r->with.location->news, a->hash, 0);

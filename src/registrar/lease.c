@@ -231,9 +231,7 @@ static struct aor *expire(struct registrar *r, struct aor *a)
     return a;
 }
 
-/* When a held lease is refreshed by midreg: at 85 % of the granted time, or at
- * 50 % to learn whether it can; spread by up to 5 %, always the same for an AOR. */
-static uint64_t refresh_at_ms(const struct aor *a)
+uint64_t lease_refresh_at_ms(const struct aor *a)
 {
     const struct lease *l = &a->lease;
     uint64_t granted_ms = (uint64_t)l->granted_s * 1000;
@@ -255,7 +253,7 @@ static uint64_t own_action_ms(struct registrar *r, const struct aor *a, bool wan
     if (!wanted && !lease_possible(l, r->rt->now_ms))
         return UINT64_MAX;
     if (wanted && lease_held(l, r->rt->now_ms))
-        at_ms = refresh_at_ms(a);
+        at_ms = lease_refresh_at_ms(a);
     return at_ms > l->next_ms ? at_ms : l->next_ms;
 }
 

@@ -31,6 +31,10 @@ void lease_lost(struct registrar *r, struct aor *a, uint32_t asked_s);
 void lease_own_failed(struct registrar *r, struct aor *a, bool removes, int status,
                       uint32_t retry_after_s);
 
+/* When a held lease is refreshed by midreg: at 85 % of the granted time, or at
+ * 50 % to learn whether it can; spread by up to 5 %, always the same for an AOR. */
+uint64_t lease_refresh_at_ms(const struct aor *a);
+
 /* The next CSeq of this lease. */
 uint32_t lease_next_cseq(struct registrar *r, struct aor *a);
 

@@ -384,9 +384,11 @@ struct registrar *registrar_new(const struct registrar_parts *parts)
     r->with = *parts;
     r->rt = parts->rt;
     r->upstream_expires_s = parts->config->upstream_expires_s;
-    for (unsigned i = 0; i < parts->upstreams->count; i++)
+    for (unsigned i = 0; i < parts->upstreams->count; i++) {
         pacer_init(&r->pacer[i], parts->config->upstream[i].rate,
                    parts->config->upstream[i].rate_max, r->rt->now_ms);
+        demand_init(&r->demand[i], r->rt->now_ms);
+    }
     slab_init(&r->parked, sizeof(struct parked), PARKED_MAX);
     wheel_handler(&r->rt->wheel, TIMER_AOR, on_aor_timer, r);
     errands_init(r);
@@ -407,6 +409,11 @@ void registrar_free(struct registrar *r)
 void registrar_durable(struct registrar *r)
 {
     answer_durable(r);
+}
+
+void registrar_put_status(struct buf *out, const struct registrar *r)
+{
+    demand_put_status(out, r);
 }
 
 unsigned registrar_pending(const struct registrar *r)

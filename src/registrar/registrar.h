@@ -39,6 +39,10 @@ void registrar_flow_closed(struct registrar *r, const struct flow *flow);
 /* Changes have become durable: answers that waited leave now. */
 void registrar_durable(struct registrar *r);
 
+/* For the status: the rate, needed rate and expiry of each upstream, as
+ * " NAME.what=number ...". */
+void registrar_put_status(struct buf *out, const struct registrar *r);
+
 /* REGISTERs that wait or are on their way; for checks. */
 unsigned registrar_pending(const struct registrar *r);
 
