@@ -44,6 +44,10 @@ void driver_decide(struct registrar *r, const struct register_request *rq, enum 
 bool driver_apply(struct registrar *r, const struct register_request *rq, enum proof proof,
                   const struct outcome *outcome);
 
+/* After driver_apply() to a REGISTER that waited: has its connection closed
+ * meanwhile? Then nobody will say so again, and flow-grace begins now. */
+void driver_flow_lost(struct registrar *r, uint64_t hash, const struct flow *flow);
+
 /* auth = "upstream", and the upstream accepts anybody: its word proves nothing
  * (design 3.2). */
 bool driver_upstream_is_open(struct registrar *r, uint64_t hash);

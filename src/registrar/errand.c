@@ -317,6 +317,7 @@ static void commit(struct errand *e, const struct register_request *rq, enum pro
     runtime_count(r->rt,
                   proof == PROOF_UPSTREAM ? COUNTER_REGISTER_FORWARDED : COUNTER_REGISTER_ABSORBED);
     answer_ok_in(r, e->server, e->hash);
+    driver_flow_lost(r, e->hash, &rq->flow);
 }
 
 /* Decodes the phone's request again. False: its transaction is gone. */

@@ -366,6 +366,18 @@ void registrar_flow_closed(struct registrar *r, const struct flow *flow)
     free(hashes);
 }
 
+void driver_flow_lost(struct registrar *r, uint64_t hash, const struct flow *flow)
+{
+    struct aor *a;
+
+    if (flow_alive(r->rt->ports, flow))
+        return;
+    registrar_flow_closed(r, flow); /* for what was noted anew */
+    a = location_find(r->with.location, hash);
+    if (a && cut_off(r, a, flow)) /* a refreshed binding was not */
+        lease_settle(r, hash);
+}
+
 /* ---- life --------------------------------------------------------------------------- */
 
 static void on_aor_timer(void *self, struct timer *t)

@@ -71,6 +71,41 @@ static void test_closed_is_unreachable_and_leaves_after_flow_grace(void **state)
     assert_all_gone(&pbx);
 }
 
+/* While the main registrar thinks; later nobody tells of that connection again. */
+static void test_closed_while_on_its_way(void **state)
+{
+    struct pbx pbx = {0};
+
+    (void)state;
+    phone(HOME, "h1", 1, CONTACT_HOME);
+    close_connection(HOME, 1);
+    world.fake.streams_dead = true;
+    upstream_accepts();
+    assert_int_equal(unreachable(), 1);
+    assert_int_equal(world.location.flows.connections.used, 0);
+    pass(29000);
+    assert_int_equal(live_contacts(), 1);
+    pass(1100);
+    upstream_answers(assert_register(0), 200, "");
+    world.connection = 0;
+    assert_all_gone(&pbx);
+}
+
+/* A second one waited behind it: it refreshes what is unreachable already. */
+static void test_refresh_of_a_closed_connection(void **state)
+{
+    (void)state;
+    phone(HOME, "h1", 1, CONTACT_HOME);
+    phone(HOME, "h1", 2, CONTACT_HOME);
+    close_connection(HOME, 1);
+    world.fake.streams_dead = true;
+    upstream_accepts();
+    assert_int_equal(aor_first(anna())->cseq, 2);
+    assert_int_equal(unreachable(), 1);
+    pass(30100);
+    assert_int_equal(live_contacts(), 0);
+}
+
 static void test_another_connections_close_changes_nothing(void **state)
 {
     (void)state;
@@ -121,6 +156,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(test_closed_is_unreachable_and_leaves_after_flow_grace,
                                         none, end),
+        cmocka_unit_test_setup_teardown(test_closed_while_on_its_way, none, end),
+        cmocka_unit_test_setup_teardown(test_refresh_of_a_closed_connection, none, end),
         cmocka_unit_test_setup_teardown(test_another_connections_close_changes_nothing, none, end),
         cmocka_unit_test_setup_teardown(test_phone_that_returns_stays, none, end),
         cmocka_unit_test_setup_teardown(test_unreachable_one_makes_room, none, end),
