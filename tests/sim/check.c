@@ -12,13 +12,14 @@
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
-#define ROUND        (5 * SECOND)
-#define DEEP_ROUNDS  6 /* every so many rounds each binding is looked at */
-#define FAULT_BOUND  (120 * SECOND)
-#define LEASE_BOUND  (UPSTREAM_EXPIRES_S * SECOND + 15 * SECOND)
-#define STABLE       (10 * SECOND)
-#define PHONE_BOUND  (240 * SECOND)
-#define PENDING_EACH 30 /* transactions for each phone, at the very most */
+#define ROUND         (5 * SECOND)
+#define DEEP_ROUNDS   6 /* every so many rounds each binding is looked at */
+#define FAULT_BOUND   (120 * SECOND)
+#define LEASE_BOUND   (UPSTREAM_EXPIRES_S * SECOND + 15 * SECOND)
+#define STABLE        (10 * SECOND)
+#define PHONE_BOUND   (240 * SECOND)
+#define REGISTER_MOST (T64_US + 3 * SECOND) /* until one is answered */
+#define PENDING_EACH  30                    /* transactions for each phone, at the very most */
 
 void check_fail(struct sim *s, int invariant, int aor, const char *format, ...)
 {
@@ -163,6 +164,15 @@ static bool too_long(const struct sim *s, const struct binding *b, const struct 
     return b->expires_ms > (s->world.clock_us + latest_us) / 1000;
 }
 
+/* Its connection is closed, midreg knows, and flow-grace is over. It begins anew for
+ * a REGISTER that came over that connection and waited for the main registrar. */
+static bool stays_too_long(const struct sim *s, const struct binding *b)
+{
+    uint64_t ended_us = wire_ended_us(s, b->flow.connection);
+
+    return ended_us && s->now_us > ended_us + FLOW_GRACE_S * SECOND + REGISTER_MOST;
+}
+
 static void check_binding(struct sim *s, int aor, const struct binding *b)
 {
     struct span uri = binding_uri(b);
@@ -186,6 +196,10 @@ static void check_binding(struct sim *s, int aor, const struct binding *b)
                    (int)uri.n, uri.p);
     else if (!sent_from(&s->phones.list[index], &b->flow.peer))
         check_fail(s, 8, aor, "%.*s is bound to a flow that is not its phone's", (int)uri.n, uri.p);
+    else if (stays_too_long(s, b))
+        check_fail(s, 1, aor, "%.*s is bound, although its connection %u was closed at %llu ms",
+                   (int)uri.n, uri.p, b->flow.connection,
+                   (unsigned long long)(wire_ended_us(s, b->flow.connection) / 1000));
     else if (too_long(s, b, c))
         check_fail(s, 1, aor, "%.*s is bound for longer than it asked for", (int)uri.n, uri.p);
 }
@@ -321,6 +335,11 @@ void check_ping_lost(struct sim *s, int aor, uint64_t sent_us)
 /* ---- 5: all ends
  * ------------------------------------------------------------------------------------ */
 
+static size_t noted_connections(const struct sim *s)
+{
+    return core_location(s->world.core)->flows.connections.used;
+}
+
 static void check_bounds(struct sim *s)
 {
     unsigned pending = core_pending(s->world.core);
@@ -330,6 +349,9 @@ static void check_bounds(struct sim *s)
         check_fail(s, 5, NO_AOR, "%u transactions are pending", pending);
     if (records > s->people.count + 64)
         check_fail(s, 5, NO_AOR, "%zu records for %u AORs", records, s->people.count);
+    if (noted_connections(s) > wires_held(s))
+        check_fail(s, 5, NO_AOR, "AORs are noted for %zu connections, of which %u are there",
+                   noted_connections(s), wires_held(s));
 }
 
 void check_quiet(struct sim *s)
@@ -339,6 +361,9 @@ void check_quiet(struct sim *s)
 
     if (pending)
         check_fail(s, 5, NO_AOR, "all is quiet, and %u transactions are pending", pending);
+    if (noted_connections(s))
+        check_fail(s, 5, NO_AOR, "no connection is left, and AORs are noted for %zu",
+                   noted_connections(s));
     if (records) {
         size_t at = 0;
         struct span text = aor_text(location_next(core_location(s->world.core), &at));

@@ -76,12 +76,15 @@ static void print_stats(const struct sim *s)
     core_put_status(&out, s->world.core);
     printf("seed %llu auth=%s mode=%d rate=%u journal_us=%u datagrams=%llu calls=%u expected=%llu "
            "agreements=%llu "
-           "pbx_registers=%llu hash=%016llx\n  %.*s\n",
+           "pbx_registers=%llu streams=%u%% wires=%llu cut=%llu pbx_by_wire=%llu hash=%016llx\n"
+           "  %.*s\n",
            (unsigned long long)s->options->seed, s->auth == AUTH_NONE ? "none" : "upstream",
            (int)s->pbx.mode, s->world.rate, s->world.journal_us,
            (unsigned long long)s->trace.datagrams, s->pbx.call_last,
            (unsigned long long)s->check.calls_expected, (unsigned long long)s->check.agreements,
-           (unsigned long long)s->pbx.registers, (unsigned long long)s->trace.hash, (int)out.n,
+           (unsigned long long)s->pbx.registers, s->phones.stream_percent,
+           (unsigned long long)s->wires.opened, (unsigned long long)s->wires.cut,
+           (unsigned long long)s->pbx.by_wire, (unsigned long long)s->trace.hash, (int)out.n,
            out.p);
 }
 

@@ -26,7 +26,7 @@ static enum side side_of(const struct sim *s, const struct address *from, const 
     return is_pbx(s, from) || is_pbx(s, to) ? SIDE_PBX : SIDE_PHONES;
 }
 
-static uint64_t delay_us(struct sim *s, enum side side, const struct address *peer)
+uint64_t network_delay_us(struct sim *s, enum side side, const struct address *peer)
 {
     struct chance *c = &s->network.chance;
     uint64_t us;
@@ -70,9 +70,9 @@ void network_send(struct sim *s, const struct address *from, const struct addres
 
     trace_hash(s, bytes);
     if (!chance_permille(c, level->loss))
-        push(s, from, to, bytes, delay_us(s, side, peer));
+        push(s, from, to, bytes, network_delay_us(s, side, peer));
     if (chance_permille(c, level->duplicate))
-        push(s, from, to, bytes, delay_us(s, side, peer));
+        push(s, from, to, bytes, network_delay_us(s, side, peer));
 }
 
 void network_deliver(struct sim *s, const struct datagram *d)

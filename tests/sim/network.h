@@ -39,6 +39,9 @@ struct datagram {
 
 void network_init(struct sim *s);
 
+/* How long it takes now; in bad times longer. `peer`: who is not midreg. */
+uint64_t network_delay_us(struct sim *s, enum side side, const struct address *peer);
+
 /* Sends a copy. */
 void network_send(struct sim *s, const struct address *from, const struct address *to,
                   struct span bytes);

@@ -20,13 +20,53 @@ uint64_t pbx_key(struct span a, struct span b, struct span c)
     return XXH3_64bits_withSeed(c.p, c.n, h) | 1;
 }
 
+bool pbx_has(const struct sim *s, uint32_t wire)
+{
+    const struct wire *w = wire_find(s, wire);
+
+    return w && w->state[WIRE_PEER] != WIRE_CLOSED;
+}
+
+bool pbx_uses(const struct sim *s, uint32_t wire)
+{
+    for (unsigned i = 0; i < PBX_CALLS; i++)
+        if (s->pbx.calls[i].wire == wire && s->pbx.calls[i].state != CALL_NONE &&
+            s->pbx.calls[i].over_us == NEVER)
+            return true;
+    for (unsigned i = 0; i < PBX_INCOMING; i++)
+        if (s->pbx.incoming[i].wire == wire && s->pbx.incoming[i].state != INCOMING_NONE &&
+            s->pbx.incoming[i].state != INCOMING_OVER)
+            return true;
+    return false;
+}
+
+/* An answer whose connection is gone opens one to whom the Via names (RFC 3261
+ * 18.2.2): midreg. */
+static void send_over_wire(struct sim *s, struct span bytes)
+{
+    struct pbx *pbx = &s->pbx;
+
+    if (!pbx_has(s, pbx->via)) {
+        struct address from = pbx->address;
+
+        pbx->next_port = pbx->next_port < 60000 ? (uint16_t)(pbx->next_port + 1) : 20000;
+        from.port = pbx->next_port;
+        pbx->via = wire_connect(s, WIRE_PBX, &from)->flow.connection;
+    }
+    wire_put(s, wire_find(s, pbx->via), bytes);
+}
+
 void pbx_send(struct sim *s, int aor, struct span bytes)
 {
     if (s->pbx.silent) {
         trace_message(s, aor, "  pbx is silent, would say", bytes);
         return;
     }
-    trace_message(s, aor, "  pbx > midreg", bytes);
+    trace_message(s, aor, s->pbx.via ? "  pbx (tcp) > midreg" : "  pbx > midreg", bytes);
+    if (s->pbx.via) {
+        send_over_wire(s, bytes);
+        return;
+    }
     network_send(s, &s->pbx.address, &s->world.midreg, bytes);
 }
 
@@ -101,6 +141,16 @@ int pbx_person(const struct sim *s, const struct sip_message *m, enum sip_header
     return sip_nameaddr_parse(sip_value(m, id), &na, &fault) ? people_find(s, na.uri.user) : -1;
 }
 
+/* midreg asks whether anybody is there. */
+static void pbx_pinged(struct sim *s, const struct sip_message *m, int aor, uint64_t key)
+{
+    struct buf out = buf_make(s->room, sizeof s->room);
+
+    sip_reply_begin(&out, m, 200, NULL, SPAN("pbx"), NULL);
+    sip_put_end(&out, SPAN_NONE);
+    pbx_answer(s, aor, key, 0, buf_done(&out));
+}
+
 static void request(struct sim *s, const struct sip_message *m, int aor)
 {
     struct sip_via via;
@@ -120,6 +170,8 @@ static void request(struct sim *s, const struct sip_message *m, int aor)
         pbx_register(s, m, key);
     else if (m->method == SIP_BYE)
         pbx_dialog_bye(s, m, key);
+    else if (m->method == SIP_OPTIONS)
+        pbx_pinged(s, m, aor, key);
     else if (m->method == SIP_INVITE)
         check_fail(s, 8, aor, "a stranger's INVITE reached the main registrar");
 }
@@ -139,9 +191,16 @@ void pbx_receive(struct sim *s, struct span bytes)
     if (aor < 0)
         aor = pbx_person(s, m, SIP_H_FROM);
     trace_message(s, aor < 0 ? NO_AOR : aor,
-                  s->pbx.silent ? "  midreg > pbx that is silent" : "  midreg > pbx", bytes);
+                  s->pbx.silent ? "  midreg > pbx that is silent"
+                  : s->pbx.via  ? "  midreg (tcp) > pbx"
+                                : "  midreg > pbx",
+                  bytes);
     if (s->pbx.silent)
         return;
+    s->pbx.by_wire += s->pbx.via != 0;
+    /* Others are for answers alone. */
+    if (s->pbx.via && m->is_request && wire_find(s, s->pbx.via)->opened)
+        s->pbx.wire = s->pbx.via;
     if (m->is_request)
         request(s, m, aor);
     else
@@ -169,6 +228,8 @@ void pbx_restart(struct sim *s, bool purge)
         pbx->calls[i].state = CALL_NONE;
     for (unsigned i = 0; i < PBX_INCOMING; i++)
         pbx->incoming[i].state = INCOMING_NONE;
+    wires_close_all(s, WIRE_PBX, WIRE_RESET);
+    pbx->wire = 0;
     if (purge)
         pbx_flush(s);
 }

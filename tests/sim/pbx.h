@@ -16,14 +16,15 @@
 
 struct sim;
 
-#define PBX_ROWS     4
-#define PBX_MEMORY   8192
-#define PBX_NONCES   4096
-#define PBX_INCOMING 256
-#define PBX_CALLS    64
-#define PBX_DIALOGS  8
-#define PBX_EXPECTED 12
-#define PBX_TEXT_MAX 1800
+#define PBX_ROWS       4
+#define PBX_MEMORY     8192
+#define PBX_NONCES     4096
+#define PBX_INCOMING   256
+#define PBX_CALLS      64
+#define PBX_DIALOGS    8
+#define PBX_EXPECTED   12
+#define PBX_TEXT_MAX   1800
+#define PBX_INVITE_MAX 6144
 
 /* What "multiple-registrations" says. */
 enum pbx_mode { PBX_MODE_FALSE, PBX_MODE_CONTACT, PBX_MODE_CALL_ID };
@@ -98,6 +99,8 @@ struct pbx_call {
     struct alarm alarm;
     uint32_t number;
     int aor;
+    uint32_t wire; /* over which it goes; 0: by datagram */
+    uint32_t body; /* bytes more than the SDP */
     char contact[160];
     uint64_t began_us;
     uint64_t over_us; /* when it needs no phone's ringing any more; NEVER: it does */
@@ -145,7 +148,8 @@ struct pbx_incoming {
     uint32_t interval_us;
     char branch[80];
     size_t invite_n;
-    char invite[PBX_TEXT_MAX];
+    char invite[PBX_INVITE_MAX];
+    uint32_t wire; /* over which it came; 0: by datagram */
     size_t bye_n;
     char bye[PBX_TEXT_MAX];
 };
@@ -172,7 +176,11 @@ struct pbx {
     uint32_t ping_number;          /* the OPTIONS on its way; 0: none */
     int ping_aor;
     uint64_t ping_us;
+    uint32_t via;       /* the connection for what it sends now; 0: by datagram */
+    uint32_t wire;      /* the last one that midreg opened to ask something */
+    uint16_t next_port; /* of its own connections */
     uint64_t registers; /* carried out */
+    uint64_t by_wire;   /* messages that came over a connection */
 };
 
 /* False: no memory. */
@@ -183,6 +191,11 @@ void pbx_receive(struct sim *s, struct span bytes);
 
 /* Does it believe that this AOR is registered with our contact? */
 bool pbx_believes(const struct sim *s, int aor);
+
+/* Does a call need this connection? */
+bool pbx_uses(const struct sim *s, uint32_t wire);
+/* Is the connection of use to it? */
+bool pbx_has(const struct sim *s, uint32_t wire);
 
 /* ---- faults ---- */
 

@@ -31,7 +31,8 @@ static void put_request(struct buf *out, const struct pbx_call *c, const char *m
     buf_str(out, method);
     buf_char(out, ' ');
     buf_str(out, c->contact);
-    buf_lit(out, " SIP/2.0\r\nVia: SIP/2.0/UDP 10.0.0.5:5080;rport;branch=z9hG4bKc");
+    buf_str(out, c->wire ? " SIP/2.0\r\nVia: SIP/2.0/TCP " : " SIP/2.0\r\nVia: SIP/2.0/UDP ");
+    buf_lit(out, "10.0.0.5:5080;rport;branch=z9hG4bKc");
     buf_u64(out, c->number);
     buf_lit(out, "\r\nMax-Forwards: 70\r\nFrom: \"Caller\" <sip:0000000000@10.0.0.5>;tag=pbx");
     buf_u64(out, c->number);
@@ -42,41 +43,64 @@ static void put_request(struct buf *out, const struct pbx_call *c, const char *m
     buf_lit(out, "\r\nTo: ");
 }
 
+/* Over its connection, as long as that is there. */
+static void send_request(struct sim *s, const struct pbx_call *c, struct span bytes)
+{
+    s->pbx.via = c->wire;
+    pbx_send(s, c->aor, bytes);
+    s->pbx.via = 0;
+}
+
+static void choose_way(const struct sim *s, struct pbx_call *c)
+{
+    if (!pbx_has(s, c->wire))
+        c->wire = 0;
+}
+
 static void send_invite(struct sim *s, struct pbx_call *c)
 {
     struct buf out = buf_make(s->room, sizeof s->room);
+    char body[sizeof sdp + PADDING];
+    struct buf text = buf_make(body, sizeof body);
 
+    choose_way(s, c);
+    buf_lit(&text, sdp);
+    buf_put(&text, s->padding, c->body);
     put_request(&out, c, "INVITE");
     buf_char(&out, '<');
     buf_str(&out, c->contact);
     buf_lit(&out, ">\r\nContact: <sip:mod_sofia@10.0.0.5:5080>\r\n"
                   "Content-Type: application/sdp\r\n");
-    sip_put_end(&out, SPAN(sdp));
-    pbx_send(s, c->aor, buf_done(&out));
+    sip_put_end(&out, buf_done(&text));
+    send_request(s, c, buf_done(&out));
 }
 
 static void send_cancel(struct sim *s, struct pbx_call *c)
 {
     struct buf out = buf_make(s->room, sizeof s->room);
 
+    choose_way(s, c);
     put_request(&out, c, "CANCEL");
     buf_char(&out, '<');
     buf_str(&out, c->contact);
     buf_lit(&out, ">\r\n");
     sip_put_end(&out, SPAN_NONE);
-    pbx_send(s, c->aor, buf_done(&out));
+    send_request(s, c, buf_done(&out));
 }
 
 /* RFC 3261 17.1.1.3 */
-static void send_ack(struct sim *s, const struct pbx_call *c, const struct sip_message *m)
+static void send_ack(struct sim *s, struct pbx_call *c, const struct sip_message *m)
 {
     struct buf out = buf_make(s->room, sizeof s->room);
+    uint32_t via = s->pbx.via;
 
+    choose_way(s, c);
     put_request(&out, c, "ACK");
     buf_span(&out, sip_value(m, SIP_H_TO));
     buf_lit(&out, "\r\n");
     sip_put_end(&out, SPAN_NONE);
-    pbx_send(s, c->aor, buf_done(&out));
+    send_request(s, c, buf_done(&out));
+    s->pbx.via = via;
 }
 
 /* ---- the call ------------------------------------------------------------------------------ */
@@ -127,6 +151,9 @@ static void begin_call(struct sim *s, int aor, const char *contact)
     snprintf(c->contact, sizeof c->contact, "%s", contact);
     c->began_us = s->now_us;
     c->over_us = NEVER;
+    c->body = chance_percent(dice, 20) ? 1000 + chance_below(dice, 2500) : 0;
+    /* What is large goes over the connection, where there is one. */
+    c->wire = c->body && chance_percent(dice, 80) ? s->pbx.wire : 0;
     c->interval_us = T1_US;
     c->resend_us = s->now_us + T1_US;
     c->give_up_us = s->now_us + T64_US;
@@ -159,7 +186,8 @@ static void call_timers(struct sim *s, struct pbx_call *c)
     if (c->resend_us <= s->now_us && c->state == CALL_CALLING) {
         c->interval_us *= 2;
         c->resend_us = s->now_us + c->interval_us;
-        send_invite(s, c);
+        if (!pbx_has(s, c->wire))
+            send_invite(s, c);
     }
     if (c->cancel_at_us <= s->now_us) {
         c->cancel_at_us = NEVER;
@@ -174,7 +202,8 @@ static void call_timers(struct sim *s, struct pbx_call *c)
         c->cancel_resend_us = s->now_us + c->cancel_interval_us;
         if (c->cancel_resend_us > c->cancelled_us + T64_US)
             c->cancel_resend_us = NEVER;
-        send_cancel(s, c);
+        if (!pbx_has(s, c->wire))
+            send_cancel(s, c);
     }
     if (c->give_up_us <= s->now_us) {
         over(s, c, CALL_LOST);

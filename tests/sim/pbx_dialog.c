@@ -37,9 +37,12 @@ static void put_head(struct buf *out, const struct pbx_call *c, const struct pbx
 static void send_ack(struct sim *s, const struct pbx_call *c, const struct pbx_dialog *d)
 {
     struct buf out = buf_make(s->room, sizeof s->room);
+    uint32_t via = s->pbx.via;
 
     put_head(&out, c, d, "ACK", 'a', 100);
+    s->pbx.via = 0;
     pbx_send(s, c->aor, buf_done(&out));
+    s->pbx.via = via;
 }
 
 static void send_bye(struct sim *s, const struct pbx_call *c, const struct pbx_dialog *d)

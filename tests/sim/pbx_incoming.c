@@ -80,11 +80,15 @@ static void send_answer(struct sim *s, const struct sip_message *m, int aor, int
 static void answer_call(struct sim *s, struct pbx_incoming *c, int status)
 {
     struct sip_fault fault;
+    uint32_t via = s->pbx.via;
 
     c->status = status;
     if (sip_parse(span_make(c->invite, c->invite_n), &s->message, &fault) != SIP_PARSED)
         abort(); /* it was parsed when it came */
+    s->pbx.via = c->wire;
     send_answer(s, &s->message, c->aor, status, SPAN_NONE);
+    c->wire = s->pbx.via;
+    s->pbx.via = via;
 }
 
 static void answer_finally(struct sim *s, struct pbx_incoming *c, int status)
@@ -152,6 +156,7 @@ static void begin(struct sim *s, const struct sip_message *m, uint32_t phone, ui
     struct alarm alarm = c->alarm;
     *c = (struct pbx_incoming){.alarm = alarm, .aor = aor, .phone = phone, .number = number};
     c->began_us = s->now_us;
+    c->wire = s->pbx.via;
     c->resend_us = c->give_up_us = NEVER;
     snprintf(c->branch, sizeof c->branch, "%.*s", (int)branch.n, branch.p);
     memcpy(c->invite, m->raw.p, m->raw.n);

@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#define SIP_PORT     5060
 #define BOOT_SOONEST (8 * SECOND)
 /* A 403 that ends an AOR may be under way for so long, lost and repeated. */
 #define REFUSED_GRACE (40 * SECOND)
@@ -36,7 +37,7 @@ void phone_put_contact(struct buf *out, struct phone *p, uint32_t line)
     buf_u64(out, p->index);
     buf_char(out, '@');
     address_put(out, &phone_contact(p, line)->local);
-    buf_lit(out, ";line=");
+    buf_str(out, p->habits.by_stream ? ";transport=tcp;line=" : ";line=");
     buf_u64(out, p->index);
     buf_char(out, '-');
     buf_u64(out, line);
@@ -66,23 +67,31 @@ void phone_send(struct sim *s, struct phone *p, struct span bytes)
         snprintf(who, sizeof who, "  phone %u:%u > midreg", p->index, p->public.port);
         trace_message(s, p->aor, who, bytes);
     }
+    phone_connect(s, p);
     note_flow(p);
-    network_send(s, &p->public, &s->world.midreg, bytes);
+    if (p->habits.by_stream)
+        phone_wire_send(s, p, bytes);
+    else
+        network_send(s, &p->public, &s->world.midreg, bytes);
 }
 
-static void new_port(struct phone *p)
+/* Of its datagrams, or of its next connection. */
+void phone_new_port(struct phone *p)
 {
     p->next_port = p->next_port < 60000 ? (uint16_t)(p->next_port + 1) : 10000;
     p->public.port = p->next_port;
-    if (!p->habits.behind_nat)
-        p->local = p->public;
+    if (p->habits.behind_nat)
+        return;
+    p->local = p->public;
+    if (p->habits.by_stream)
+        p->local.port = SIP_PORT; /* there it listens */
 }
 
 /* Another network: another address. */
 static void new_network(struct phone *p)
 {
     p->public.ip[1] = p->public.ip[1] < 240 ? (uint8_t)(p->public.ip[1] + 1) : 16;
-    new_port(p);
+    phone_new_port(p);
 }
 
 static void new_line(struct phone *p)
@@ -101,6 +110,7 @@ static void plan_life(struct sim *s, struct phone *p)
 void phone_turn_off(struct sim *s, struct phone *p)
 {
     TRACE(s, p->aor, "phone %u is off", p->index);
+    phone_wire_off(s, p, p->mind == PHONE_LEAVING);
     p->mind = PHONE_OFF;
     p->changed_us = s->now_us;
     p->view.valid = false;
@@ -121,7 +131,7 @@ static void boot(struct sim *s, struct phone *p)
     bool new_contact = chance_percent(dice(s), 30);
 
     if (chance_percent(dice(s), 40)) {
-        new_port(p);
+        phone_new_port(p);
         new_contact |= !p->habits.behind_nat;
     }
     if (new_contact)
@@ -152,19 +162,24 @@ static void leave(struct sim *s, struct phone *p)
         p->tx.busy = false;
 }
 
-/* The NAT gives it another port; it does not know. */
+/* The NAT gives it another port; it does not know. Or its connection suffers. */
 static void rebind(struct sim *s, struct phone *p)
 {
-    new_port(p);
+    plan_life(s, p);
+    if (p->habits.by_stream) {
+        phone_wire_trouble(s, p);
+        return;
+    }
+    phone_new_port(p);
     p->changed_us = s->now_us;
     TRACE(s, p->aor, "phone %u: its NAT chose port %u", p->index, p->public.port);
-    plan_life(s, p);
 }
 
 static void move(struct sim *s, struct phone *p)
 {
     enum register_kind kind = REGISTER_ADD;
 
+    phone_wire_off(s, p, false);
     new_network(p);
     p->changed_us = s->now_us;
     if (p->dial.state == DIAL_CALLING || p->dial.state == DIAL_PROCEEDING)
@@ -207,7 +222,7 @@ static void live(struct sim *s, struct phone *p)
         leave(s, p);
     else if (what < 65)
         phone_turn_off(s, p);
-    else if (what < 85 && p->habits.behind_nat)
+    else if (what < 85 && (p->habits.behind_nat || p->habits.by_stream))
         rebind(s, p);
     else
         move(s, p);
@@ -234,6 +249,7 @@ void phone_arm(struct sim *s, struct phone *p)
 {
     uint64_t due_us = earlier(p->life_us, earlier(phone_call_due_us(p), phone_dial_due_us(p)));
 
+    due_us = earlier(due_us, phone_wire_due_us(p));
     due_us = earlier(due_us, p->tx.busy ? p->tx.next_us : p->act_us);
     alarm_set(&s->queue, &p->alarm, EVENT_PHONE, p->index, due_us);
 }
@@ -260,6 +276,7 @@ void phone_event(struct sim *s, const struct event *e)
         live(s, p);
     if (!p->tx.busy && p->act_us <= s->now_us)
         act(s, p);
+    phone_wire_timers(s, p);
     phone_call_timers(s, p);
     phone_dial_timers(s, p);
     phone_arm(s, p);
@@ -289,26 +306,56 @@ static void receive(struct sim *s, struct phone *p, struct span bytes)
     phone_arm(s, p);
 }
 
+struct phone *phone_of_host(struct sim *s, const struct address *a)
+{
+    unsigned index = (unsigned)a->ip[2] << 8 | a->ip[3];
+
+    if (a->family != ADDRESS_IP4 || a->ip[0] != 10 || a->ip[1] < 16 || a->ip[1] > 240 ||
+        index >= s->phones.count)
+        return NULL;
+    return &s->phones.list[index];
+}
+
+bool phone_listens(const struct phone *p, const struct address *a)
+{
+    return p->mind != PHONE_OFF && p->habits.by_stream && !p->habits.behind_nat &&
+           address_equal(&p->local, a);
+}
+
+void phone_wire_message(struct sim *s, struct phone *p, struct span message)
+{
+    if (p->mind != PHONE_OFF)
+        receive(s, p, message);
+}
+
 bool phones_receive(struct sim *s, const struct address *to, struct span bytes)
 {
-    unsigned index = (unsigned)to->ip[2] << 8 | to->ip[3];
+    struct phone *p = phone_of_host(s, to);
 
-    if (to->family != ADDRESS_IP4 || to->ip[0] != 10 || to->ip[1] < 16 || to->ip[1] > 240 ||
-        index >= s->phones.count)
+    if (!p)
         return false;
-    struct phone *p = &s->phones.list[index];
-    if (p->mind != PHONE_OFF && address_equal(&p->public, to))
+    if (p->mind != PHONE_OFF && !p->habits.by_stream && address_equal(&p->public, to))
         receive(s, p, bytes);
     else
         trace_message(s, p->aor, "  midreg > phone that is not there", bytes);
     return true;
 }
 
+/* Has it a connection that midreg has, or did it lose it just now? What later
+ * REGISTERs over another one have done, it does not know. */
+static bool has_flow(const struct sim *s, const struct phone *p)
+{
+    uint64_t ended_us = wire_ended_us(s, p->view.wire);
+
+    return p->tx.wire == p->view.wire &&
+           (ended_us == 0 || s->now_us + SECOND / 50 < ended_us + FLOW_GRACE_S * SECOND);
+}
+
 bool phone_registered(const struct sim *s, const struct phone *p)
 {
     const struct person *person = &s->people.list[p->aor];
 
-    return p->mind == PHONE_ON && p->view.valid && p->view.until_us > s->now_us &&
+    return p->mind == PHONE_ON && p->view.valid && p->view.until_us > s->now_us && has_flow(s, p) &&
            person->all_removed_us < p->view.since_us &&
            (person->refused_us == 0 || person->refused_us + REFUSED_GRACE <= p->view.since_us);
 }
@@ -316,12 +363,13 @@ bool phone_registered(const struct sim *s, const struct phone *p)
 bool phone_reachable(const struct sim *s, const struct phone *p)
 {
     return phone_registered(s, p) && p->view.line == p->line &&
-           address_equal(&p->view.flow, &p->public);
+           address_equal(&p->view.flow, &p->public) &&
+           (!p->habits.by_stream || (p->view.wire == p->wire && wire_works(s, p->wire)));
 }
 
 /* ---- making them -------------------------------------------------------------------- */
 
-static void make_habits(struct chance *c, struct phone_habits *h)
+static void make_habits(struct chance *c, struct phone_habits *h, uint32_t stream_percent)
 {
     static const uint32_t asks[] = {60, 120, 300, 3600, 3600, 3600};
 
@@ -335,6 +383,8 @@ static void make_habits(struct chance *c, struct phone_habits *h)
         .written = (uint8_t)chance_below(c, 2),
         .q = chance_percent(c, 85) ? 1000 : (uint16_t)(chance_below(c, 10) * 100),
         .asks_s = asks[chance_below(c, 6)],
+        .by_stream = chance_percent(c, stream_percent),
+        .pings = chance_percent(c, 60),
     };
 }
 
@@ -345,7 +395,7 @@ static void make(struct sim *s, struct phone *p, uint32_t index)
     p->index = index;
     /* Everybody has one phone; the others are spread. */
     p->aor = (int)(index < s->people.count ? index : chance_below(c, s->people.count));
-    make_habits(c, &p->habits);
+    make_habits(c, &p->habits, s->phones.stream_percent);
     p->alarm = ALARM_NONE;
     p->public.family = ADDRESS_IP4;
     p->public.ip[0] = 10;
@@ -353,16 +403,17 @@ static void make(struct sim *s, struct phone *p, uint32_t index)
     p->public.ip[2] = (uint8_t)(index >> 8);
     p->public.ip[3] = (uint8_t)index;
     p->next_port = 10000;
-    p->public.port = p->habits.behind_nat ? p->next_port : 5060;
+    p->public.port = p->habits.behind_nat ? p->next_port : SIP_PORT;
     p->local = p->public;
     if (p->habits.behind_nat) {
         p->local.ip[0] = 192;
         p->local.ip[1] = 168;
-        p->local.port = 5060;
+        p->local.port = SIP_PORT;
     }
     p->line = 1;
     p->call_id = 1;
     p->act_us = NEVER;
+    p->ping_us = p->pong_us = p->reads_us = NEVER;
     p->tx.next_us = NEVER;
     p->life_us = chance_below(c, chance_percent(c, 90) ? 60 * SECOND : 2000 * SECOND);
     phone_dial_plan(s, p);
@@ -371,6 +422,7 @@ static void make(struct sim *s, struct phone *p, uint32_t index)
 
 bool phones_init(struct sim *s)
 {
+    static const uint32_t percents[] = {0, 20, 33, 33, 50, 100};
     struct phones *phones = &s->phones;
 
     phones->chance = chance_of(s->options->seed, STREAM_PHONES);
@@ -379,6 +431,7 @@ bool phones_init(struct sim *s)
         return false;
     phones->count = s->options->phones;
     phones->life_mean_us = chance_between(&phones->chance, 30, 240) * MINUTE;
+    phones->stream_percent = percents[chance_below(&phones->chance, 6)];
     for (unsigned i = 0; i < phones->count; i++)
         make(s, &phones->list[i], i);
     return true;

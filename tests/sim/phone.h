@@ -4,8 +4,8 @@
  *   OFF --boot--> ON --leaves--> LEAVING --200 or given up--> OFF
  *                  +--dies without a word------------------> OFF
  *
- * phone.c is its life, phone_register.c its registration, phone_call.c
- * the calls it gets, phone_dial.c those it makes.
+ * phone.c is its life, phone_wire.c its connection, phone_register.c its
+ * registration, phone_call.c the calls it gets, phone_dial.c those it makes.
  * What is true of each of its contacts is kept here for the invariants.
  */
 #ifndef MIDREG_SIM_PHONE_H
@@ -15,6 +15,7 @@
 #include "chance.h"
 #include "queue.h"
 #include "sip/message.h"
+#include "wire.h"
 
 struct sim;
 
@@ -32,6 +33,8 @@ enum phone_mind { PHONE_OFF, PHONE_ON, PHONE_LEAVING };
 
 /* What it never changes. */
 struct phone_habits {
+    bool by_stream; /* lives on a TCP connection */
+    bool pings;     /* ... and keeps it alive */
     bool behind_nat;
     bool asks_rport;
     bool preemptive;     /* keeps a nonce and sends credentials unasked */
@@ -67,6 +70,7 @@ struct register_tx {
     uint64_t sent_us;
     uint32_t asked_s;
     struct address flow; /* whence it was sent */
+    uint32_t wire;       /* ... over which connection; 0: by datagram */
     size_t n;
     char text[PHONE_TEXT_MAX];
 };
@@ -79,6 +83,7 @@ struct phone_view {
     uint64_t since_us; /* when the REGISTER was sent that was answered */
     uint64_t until_us;
     struct address flow;
+    uint32_t wire;
 };
 
 enum phone_call_state {
@@ -122,6 +127,7 @@ struct phone_dial {
     uint32_t branch; /* of the INVITE or the BYE */
     uint32_t cseq;
     unsigned challenges;
+    uint32_t body; /* bytes of its INVITE's */
     uint32_t interval_us;
     uint32_t cancel_interval_us;
     uint64_t began_us;
@@ -151,6 +157,10 @@ struct phone {
     struct address public;             /* where its datagrams come from */
     struct address flows[PHONE_FLOWS]; /* the last ones it sent from */
     unsigned flow_count;
+    uint32_t wire;     /* its connection; 0: none */
+    uint64_t ping_us;  /* when it sends the next keep-alive */
+    uint64_t pong_us;  /* an answer to one is due by then */
+    uint64_t reads_us; /* it reads nothing until then; NEVER: it reads */
     uint16_t next_port;
     uint32_t line; /* its contact: a new one is a new contact */
     uint32_t old_line;
@@ -171,6 +181,7 @@ struct phones {
     unsigned count;
     struct chance chance;
     uint64_t life_mean_us;
+    uint32_t stream_percent; /* so many live on TCP */
 };
 
 /* False: no memory. */
@@ -180,6 +191,10 @@ void phones_fini(struct sim *s);
 void phone_event(struct sim *s, const struct event *e);
 /* False: not a phone's address. */
 bool phones_receive(struct sim *s, const struct address *to, struct span bytes);
+/* The phone whose host this is, or NULL. */
+struct phone *phone_of_host(struct sim *s, const struct address *a);
+/* Does it accept connections there? */
+bool phone_listens(const struct phone *p, const struct address *a);
 /* The evening has come: all leave or die within a minute. */
 void phones_to_bed(struct sim *s);
 
@@ -196,6 +211,7 @@ bool phone_of_line(const struct sim *s, struct span line, uint32_t *phone, uint3
 void phone_arm(struct sim *s, struct phone *p);
 void phone_send(struct sim *s, struct phone *p, struct span bytes);
 void phone_turn_off(struct sim *s, struct phone *p);
+void phone_new_port(struct phone *p);
 /* "sip:p7@10.16.0.7:5060;line=7-1" */
 void phone_put_contact(struct buf *out, struct phone *p, uint32_t line);
 struct contact_truth *phone_contact(struct phone *p, uint32_t line);
@@ -203,6 +219,26 @@ struct contact_truth *phone_contact(struct phone *p, uint32_t line);
 void phone_register(struct sim *s, struct phone *p, enum register_kind kind);
 void phone_register_timer(struct sim *s, struct phone *p);
 void phone_register_answer(struct sim *s, struct phone *p, const struct sip_message *m);
+
+/* The connection over which it was sent is gone. */
+void phone_register_lost(struct sim *s, struct phone *p);
+
+/* "TCP" or "UDP", for Via. */
+const char *phone_transport(const struct phone *p);
+/* Connects, where it lives on TCP and has no connection. */
+void phone_connect(struct sim *s, struct phone *p);
+void phone_disconnect(struct sim *s, struct phone *p, enum wire_close how);
+void phone_wire_send(struct sim *s, struct phone *p, struct span bytes);
+void phone_wire_off(struct sim *s, struct phone *p, bool politely);
+/* Something happens to its connection. */
+void phone_wire_trouble(struct sim *s, struct phone *p);
+void phone_wire_timers(struct sim *s, struct phone *p);
+uint64_t phone_wire_due_us(const struct phone *p);
+/* wire.c tells: */
+void phone_wire_opened(struct sim *s, struct phone *p, uint32_t number);
+void phone_wire_heard(struct phone *p, uint32_t number);
+void phone_wire_closed(struct sim *s, struct phone *p, uint32_t number);
+void phone_wire_message(struct sim *s, struct phone *p, struct span message);
 
 /* Ends what the phone calls, if anything, and plans its next call. */
 void phone_dial_plan(struct sim *s, struct phone *p);

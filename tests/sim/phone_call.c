@@ -79,7 +79,8 @@ static void answer_finally(struct sim *s, struct phone *p, struct phone_call *c,
     c->state = status < 300 ? PCALL_ANSWERED : PCALL_REFUSED;
     c->answered_us = s->now_us;
     c->interval_us = T1_US;
-    c->resend_us = s->now_us + T1_US;
+    /* By TCP only a 2xx, which must get through to the caller (RFC 3261 13.3.1.4). */
+    c->resend_us = p->habits.by_stream && status >= 300 ? NEVER : s->now_us + T1_US;
     c->give_up_us = s->now_us + T64_US;
     c->due_us = NEVER;
     answer_call(s, p, c, status);
@@ -315,7 +316,9 @@ static void build_bye(struct sim *s, struct phone *p, struct phone_call *c)
     snprintf(tag, sizeof tag, "%x", c->tag);
     buf_lit(&out, "BYE ");
     buf_span(&out, contact.uri_text);
-    buf_lit(&out, " SIP/2.0\r\nVia: SIP/2.0/UDP ");
+    buf_lit(&out, " SIP/2.0\r\nVia: SIP/2.0/");
+    buf_str(&out, phone_transport(p));
+    buf_char(&out, ' ');
     address_put(&out, &p->local);
     buf_lit(&out, ";rport;branch=z9hG4bKb");
     buf_u64(&out, p->index);
@@ -346,7 +349,7 @@ static void hang_up(struct sim *s, struct phone *p, struct phone_call *c)
     c->due_us = NEVER;
     c->answered_us = s->now_us;
     c->interval_us = T1_US;
-    c->resend_us = s->now_us + T1_US;
+    c->resend_us = p->habits.by_stream ? NEVER : s->now_us + T1_US;
     c->give_up_us = s->now_us + T64_US;
     build_bye(s, p, c);
     if (c->bye)

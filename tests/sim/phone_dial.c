@@ -35,7 +35,9 @@ static void put_head(struct buf *out, struct sim *s, struct phone *p, const char
     buf_str(out, method);
     buf_char(out, ' ');
     buf_span(out, target);
-    buf_lit(out, " SIP/2.0\r\nVia: SIP/2.0/UDP ");
+    buf_lit(out, " SIP/2.0\r\nVia: SIP/2.0/");
+    buf_str(out, phone_transport(p));
+    buf_char(out, ' ');
     address_put(out, &p->local);
     buf_lit(out, ";rport;branch=z9hG4bK");
     buf_char(out, kind);
@@ -92,7 +94,7 @@ static void send_invite(struct sim *s, struct phone *p)
                   "Remote-Party-ID: <sip:boss@" DOMAIN ">\r\n");
     if (p->dial.nonce[0])
         put_credentials(s, &out, p);
-    sip_put_end(&out, SPAN_NONE);
+    sip_put_end(&out, span_make(s->padding, p->dial.body));
     phone_send(s, p, buf_done(&out));
 }
 
@@ -142,7 +144,7 @@ static void call(struct sim *s, struct phone *p)
     d->cseq++;
     d->cancelled_us = 0;
     d->interval_us = T1_US;
-    d->resend_us = s->now_us + T1_US;
+    d->resend_us = p->habits.by_stream ? NEVER : s->now_us + T1_US;
     d->give_up_us = s->now_us + T64_US;
     send_invite(s, p);
 }
@@ -151,7 +153,9 @@ static void dial(struct sim *s, struct phone *p)
 {
     struct phone_dial *d = &p->dial;
 
+    phone_connect(s, p);
     d->number++;
+    d->body = chance_percent(dice(s), 25) ? 800 + chance_below(dice(s), 2000) : 0;
     d->began_us = s->now_us;
     d->may = phone_reachable(s, p);
     d->nonce[0] = '\0';
@@ -167,7 +171,7 @@ static void cancel(struct sim *s, struct phone *p)
 
     d->cancelled_us = s->now_us;
     d->cancel_interval_us = T1_US;
-    d->cancel_resend_us = s->now_us + T1_US;
+    d->cancel_resend_us = p->habits.by_stream ? NEVER : s->now_us + T1_US;
     d->give_up_us = s->now_us + T64_US + 5 * SECOND;
     send_cancel(s, p);
 }
@@ -180,7 +184,7 @@ static void hang_up(struct sim *s, struct phone *p)
     d->branch = ++p->branches;
     d->due_us = NEVER;
     d->interval_us = T1_US;
-    d->resend_us = s->now_us + T1_US;
+    d->resend_us = p->habits.by_stream ? NEVER : s->now_us + T1_US;
     d->give_up_us = s->now_us + T64_US;
     send_in_dialog(s, p, "BYE", 'h', d->cseq + 1);
 }

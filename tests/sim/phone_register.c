@@ -96,7 +96,9 @@ static void build(struct sim *s, struct phone *p, struct register_tx *tx)
     const char *aor = s->people.list[p->aor].written[p->habits.written];
     struct buf out = buf_make(tx->text, sizeof tx->text);
 
-    buf_lit(&out, "REGISTER sip:" DOMAIN " SIP/2.0\r\nVia: SIP/2.0/UDP ");
+    buf_lit(&out, "REGISTER sip:" DOMAIN " SIP/2.0\r\nVia: SIP/2.0/");
+    buf_str(&out, phone_transport(p));
+    buf_char(&out, ' ');
     address_put(&out, &p->local);
     buf_lit(&out, ";branch=z9hG4bKr");
     buf_u64(&out, p->index);
@@ -142,14 +144,17 @@ static void begin(struct sim *s, struct phone *p)
     struct register_tx *tx = &p->tx;
 
     tx->busy = true;
+    phone_connect(s, p);
+    tx->wire = p->wire;
     tx->number = ++p->branches;
     tx->asked_s = p->habits.asks_s;
     tx->flow = p->public;
-    tx->alone = removes(tx->kind) && check_live(s, p->aor) <= 1;
+    /* Where its binding has expired before, nothing is left that it removes. */
+    tx->alone = removes(tx->kind) && check_live(s, p->aor) == 1;
     tx->sent_us = s->now_us;
     tx->interval_us = T1_US;
-    tx->next_us = s->now_us + T1_US;
     tx->gives_up_us = s->now_us + T64_US;
+    tx->next_us = p->habits.by_stream ? tx->gives_up_us : s->now_us + T1_US;
     build(s, p, tx);
     transmit(s, p);
 }
@@ -186,6 +191,11 @@ static void failed(struct sim *s, struct phone *p, uint64_t low_s, uint64_t high
         act_in(s, p, low_s, high_s);
 }
 
+void phone_register_lost(struct sim *s, struct phone *p)
+{
+    failed(s, p, 1, chance_percent(dice(s), 70) ? 5 : 80);
+}
+
 void phone_register_timer(struct sim *s, struct phone *p)
 {
     struct register_tx *tx = &p->tx;
@@ -195,6 +205,7 @@ void phone_register_timer(struct sim *s, struct phone *p)
         /* It may have been granted less than it was told before. */
         p->view.valid = false;
         failed(s, p, 2, 20);
+        phone_disconnect(s, p, WIRE_RESET);
         return;
     }
     tx->interval_us = tx->interval_us * 2 < T2_US ? tx->interval_us * 2 : T2_US;
@@ -248,6 +259,7 @@ static void added(struct sim *s, struct phone *p, const struct sip_message *m)
         .since_us = tx->sent_us,
         .until_us = tx->sent_us + (uint64_t)seconds * SECOND,
         .flow = tx->flow,
+        .wire = tx->wire,
     };
     if (tx->kind == REGISTER_SWAP)
         phone_contact(p, p->old_line)->removed_us = s->now_us;

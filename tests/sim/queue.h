@@ -15,6 +15,7 @@ enum event_kind {
     EVENT_ARRIVAL,  /* data: struct datagram */
     EVENT_DURABLE,  /* the journal's commit is done */
     EVENT_PHONE,    /* who: phone */
+    EVENT_WIRE,     /* who: number of a wire, and what of it */
     EVENT_CALL,     /* who: slot of a call */
     EVENT_INCOMING, /* who: slot of a phone's call */
     EVENT_DIAL,     /* the main registrar makes a call */

@@ -18,10 +18,12 @@ struct sim *sim_new(const struct sim_options *options)
     if (!s)
         return NULL;
     s->options = options;
+    memset(s->padding, 'x', sizeof s->padding);
     s->auth = chance_percent(&c, 50) ? AUTH_NONE : AUTH_UPSTREAM;
     if (options->auth_given)
         s->auth = options->auth;
     network_init(s);
+    wires_init(s);
     if (!world_init(s) || !people_init(s) || !check_init(s) || !pbx_init(s) || !phones_init(s)) {
         sim_free(s);
         return NULL;
@@ -42,6 +44,7 @@ void sim_free(struct sim *s)
             free(e.data);
     }
     queue_fini(&s->queue);
+    wires_fini(s);
     phones_fini(s);
     pbx_fini(s);
     check_fini(s);
@@ -64,6 +67,8 @@ bool sim_run(struct sim *s)
 
     core_start(s->world.core);
     live_until(s, end_us);
+    if (!s->check.failed)
+        wires_cut_all(s);
     if (!s->check.failed && core_pending(s->world.core))
         live_until(s, end_us + QUIET_AGAIN);
     if (!s->check.failed)

@@ -21,6 +21,7 @@
 #include "sip/build.h"
 #include "stranger.h"
 #include "trace.h"
+#include "wire.h"
 #include "world.h"
 
 #define SECOND UINT64_C(1000000)
@@ -28,10 +29,14 @@
 #define HOUR   (60 * MINUTE)
 #define NEVER  UINT64_MAX
 
+#define PADDING 4096
+
 /* Of midreg's configuration in the simulation, seconds. Short leases: nothing
  * tells midreg that a main registrar lost its registrations but the lease's end. */
 #define PHONE_EXPIRES_S    120
 #define UPSTREAM_EXPIRES_S 600
+/* The default: how long a phone is kept whose connection closed. */
+#define FLOW_GRACE_S 30
 
 #define DOMAIN "example.com"
 
@@ -45,6 +50,7 @@ enum stream {
     STREAM_PBX,
     STREAM_FAULTS,
     STREAM_STRANGERS,
+    STREAM_WIRES,
 };
 
 struct sim_options {
@@ -64,6 +70,7 @@ struct sim {
     struct trace trace;
     struct world world;
     struct network network;
+    struct wires wires;
     struct people people;
     struct phones phones;
     struct pbx pbx;
@@ -71,7 +78,8 @@ struct sim {
     struct strangers strangers;
     struct check check;
     struct sip_message message; /* the one being read by a phone or the pbx */
-    char room[4096];            /* a message being built by one of them */
+    char padding[PADDING];      /* of large bodies */
+    char room[8192];            /* a message being built by one of them */
 };
 
 struct sim *sim_new(const struct sim_options *options);

@@ -55,7 +55,10 @@ static void port_commit(void *world, const struct flow *to, size_t n)
     struct span datagram = span_make(s->world.room, n);
 
     check_sent(s, &to->peer, datagram);
-    network_send(s, &s->world.midreg, &to->peer, datagram);
+    if (transport_is_stream(to->transport))
+        wire_port_send(s, to, datagram);
+    else
+        network_send(s, &s->world.midreg, &to->peer, datagram);
     /* Who still reads it shall see it; what matters is at the beginning. */
     memset(s->world.room, '#', n < 64 ? n : 64);
 }
@@ -68,23 +71,20 @@ static void port_local_address(void *world, const struct flow *to, struct addres
     *out = s->world.midreg;
 }
 
-/* This world has datagrams only: no listener of ours is a stream's. */
 static bool port_stream_open(void *world, const struct address *peer, enum transport transport,
                              struct flow *out)
 {
-    (void)world, (void)peer, (void)transport, (void)out;
-    return false;
+    return transport == TRANSPORT_TCP && wire_port_open(world, peer, out);
 }
 
 static void port_stream_close(void *world, const struct flow *flow)
 {
-    (void)world, (void)flow;
+    wire_port_close(world, flow);
 }
 
 static bool port_flow_alive(void *world, const struct flow *flow)
 {
-    (void)world, (void)flow;
-    return false;
+    return wire_port_alive(world, flow);
 }
 
 static void write_journal(struct sim *s)
@@ -127,7 +127,7 @@ static struct config *configure(struct sim *s)
 
     s->world.rate = rates[chance_below(&s->world.chance, 5)];
     snprintf(text, sizeof text,
-             "listen = [ \"udp:10.0.0.1:5060\" ]\n"
+             "listen = [ \"udp:10.0.0.1:5060\", \"tcp:10.0.0.1:5060\" ]\n"
              "domains = [ \"" DOMAIN "\" ]\n"
              "auth = \"%s\"\n"
              "phone-expires = %u\n"
@@ -186,7 +186,12 @@ uint64_t world_core_ms(const struct sim *s)
 
 /* ---- the loop ---------------------------------------------------------------- */
 
-static void end_turn(struct sim *s)
+void world_begin(struct sim *s)
+{
+    core_begin(s->world.core);
+}
+
+void world_end(struct sim *s)
 {
     uint64_t due_ms = core_end(s->world.core);
     uint64_t due_us = due_ms == UINT64_MAX ? NEVER : due_ms * 1000 - s->world.clock_us;
@@ -203,17 +208,18 @@ static void durable(struct sim *s)
     w->journal_writing = 0;
     if (w->journal_submitted > written)
         write_journal(s);
-    core_begin(w->core);
+    world_begin(s);
     core_durable(w->core, written);
-    end_turn(s);
+    world_end(s);
 }
 
 /* All datagrams for midreg that come at this very moment are read in one turn. */
 static void arrive_at_core(struct sim *s, struct datagram *d)
 {
-    core_begin(s->world.core);
+    world_begin(s);
     for (;;) {
-        struct flow from = {.peer = d->from, .transport = TRANSPORT_UDP};
+        struct flow from = {
+            .peer = d->from, .transport = TRANSPORT_UDP, .listener = WORLD_LISTENER_UDP};
 
         core_receive(s->world.core, &from, span_make(d->bytes, d->n));
         free(d);
@@ -224,7 +230,7 @@ static void arrive_at_core(struct sim *s, struct datagram *d)
             break;
         queue_pop(&s->queue);
     }
-    end_turn(s);
+    world_end(s);
 }
 
 static void arrive(struct sim *s, struct datagram *d)
@@ -248,6 +254,9 @@ static void happen(struct sim *s, const struct event *e)
         break;
     case EVENT_PHONE:
         phone_event(s, e);
+        break;
+    case EVENT_WIRE:
+        wire_event(s, e);
         break;
     case EVENT_CALL:
         pbx_call_event(s, e);
@@ -278,8 +287,8 @@ bool world_step(struct sim *s, uint64_t until_us)
         if (s->world.core_due_us > until_us)
             return false;
         s->now_us = s->world.core_due_us;
-        core_begin(s->world.core);
-        end_turn(s);
+        world_begin(s);
+        world_end(s);
         return true;
     }
     if (event_us > until_us)

@@ -11,6 +11,10 @@
 
 struct sim;
 
+/* Index in the configuration. */
+#define WORLD_LISTENER_UDP 0
+#define WORLD_LISTENER_TCP 1
+
 struct world {
     struct ports ports;
     struct config *config;
@@ -30,6 +34,10 @@ struct world {
 /* False: midreg refuses the configuration, or there is no memory. */
 bool world_init(struct sim *s);
 void world_fini(struct sim *s);
+
+/* A turn of the core, for what comes by stream. */
+void world_begin(struct sim *s);
+void world_end(struct sim *s);
 
 /* Does the next thing. False: nothing happens any more before `until_us`. */
 bool world_step(struct sim *s, uint64_t until_us);
