@@ -74,6 +74,25 @@ static void put_contacts(struct buf *out, const struct aor *a, struct span call_
     }
 }
 
+/*
+ * Of a refusal all passes (challenges in their order, RFC 8760; Require of a 421;
+ * Contact of a redirection; Retry-After) but what the transaction sets itself, and
+ * what is about midreg's own contact or a body that is not passed on.
+ */
+static void put_passed_on(struct buf *out, const struct sip_message *m)
+{
+    const sip_header_set own =
+        SIP_SET(SIP_H_VIA) | SIP_SET(SIP_H_FROM) | SIP_SET(SIP_H_TO) | SIP_SET(SIP_H_CALL_ID) |
+        SIP_SET(SIP_H_CSEQ) | SIP_SET(SIP_H_CONTENT_LENGTH) | SIP_SET(SIP_H_CONTENT_TYPE) |
+        SIP_SET(SIP_H_EXPIRES) | SIP_SET(SIP_H_MIN_EXPIRES) | SIP_SET(SIP_H_PATH) |
+        SIP_SET(SIP_H_SERVICE_ROUTE) | SIP_SET(SIP_H_RECORD_ROUTE) |
+        (m->status < 300 || m->status > 399 ? SIP_SET(SIP_H_CONTACT) : 0);
+
+    for (unsigned i = 0; i < m->header_count; i++)
+        if (!(own & SIP_SET(m->header[i].id)))
+            buf_span(out, m->header[i].line);
+}
+
 static void put_fields_of(struct buf *out, const struct sip_message *m, enum sip_header_id id)
 {
     for (const struct sip_header *h = sip_first(m, id); h; h = sip_next(m, h))
@@ -247,6 +266,16 @@ void answer_unavailable_in(struct registrar *r, struct handle server, const char
     server_reply(tx, 503, reason, driver_retry_after(r, room));
 }
 
+/*
+ * Does it tell of the way to the main registrar rather than of what the phone did?
+ * 423 and 482 answer what midreg asked; 408 no proxy may pass on (RFC 4320 4.2);
+ * FreeSWITCH says 410 while a profile restarts.
+ */
+static bool about_midreg(int status)
+{
+    return status == 408 || status == 410 || status == 423 || status == 482;
+}
+
 void answer_passed_on(struct registrar *r, struct handle server, const struct sip_message *response)
 {
     struct server_tx *tx = server_get(r->with.transactions, server);
@@ -256,18 +285,14 @@ void answer_passed_on(struct registrar *r, struct handle server, const struct si
 
     if (!tx)
         return;
-    if (response->status == 423 || response->status == 482) {
-        /* About what midreg asked, not about what the phone did. */
+    if (about_midreg(response->status)) {
         answer_unavailable_in(r, server, NULL);
         return;
     }
     runtime_count(r->rt, COUNTER_REGISTER_FORWARDED);
     buf_span(&phrase, response->reason);
     reason[phrase.n] = '\0';
-    /* Several challenges pass in their order (RFC 8760). */
-    put_fields_of(&fields, response, SIP_H_WWW_AUTHENTICATE);
-    put_fields_of(&fields, response, SIP_H_PROXY_AUTHENTICATE);
-    put_fields_of(&fields, response, SIP_H_UNSUPPORTED);
+    put_passed_on(&fields, response);
     if (fields.overflow) {
         server_reply(tx, 502, "Bad Gateway (challenge too long)", SPAN_NONE);
         return;

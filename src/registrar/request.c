@@ -43,9 +43,14 @@ static bool decode_params(struct register_request *out, struct register_contact 
     bool bad = false;
 
     while (sip_param_next(&params, &name, &value, &bad)) {
-        if (span_ieq(name, SPAN("expires"))) {
+        bool is_expires = span_ieq(name, SPAN("expires"));
+        bool is_q = span_ieq(name, SPAN("q"));
+
+        if ((is_expires && expires->p) || (is_q && c->q_given)) /* RFC 3261 7.3.1 */
+            return refuse(fault, 400, "Parameter given twice in Contact");
+        if (is_expires) {
             *expires = value;
-        } else if (span_ieq(name, SPAN("q"))) {
+        } else if (is_q) {
             if (!sip_qvalue(value, &c->q))
                 return refuse(fault, 400, "Bad q in Contact");
             c->q_given = true;
@@ -103,10 +108,13 @@ static bool decode_contacts(const struct sip_message *m, struct register_request
                             struct sip_fault *fault)
 {
     uint32_t expires_s = REQUEST_EXPIRES_DEFAULT_S;
+    const struct sip_header *expires = sip_first(m, SIP_H_EXPIRES);
     struct sip_list it;
     struct span value;
 
-    if (sip_has(m, SIP_H_EXPIRES) && !sip_delta_seconds(sip_value(m, SIP_H_EXPIRES), &expires_s))
+    if (expires && expires->next) /* RFC 3261 7.3.1: which of them is meant? */
+        return refuse(fault, 400, "Repeated Expires");
+    if (expires && !sip_delta_seconds(expires->value, &expires_s))
         expires_s = REQUEST_EXPIRES_DEFAULT_S;
     sip_list_init(&it, m, SIP_H_CONTACT);
     while (sip_list_next(&it, &value)) {
@@ -126,7 +134,7 @@ static bool decode_contacts(const struct sip_message *m, struct register_request
     /* RFC 3261 10.3 step 6. */
     if (out->star && out->contacts)
         return refuse(fault, 400, "Contact * must be alone");
-    if (out->star && (expires_s != 0 || !sip_has(m, SIP_H_EXPIRES)))
+    if (out->star && (expires_s != 0 || !expires))
         return refuse(fault, 400, "Contact * needs Expires: 0");
     return true;
 }

@@ -141,6 +141,14 @@ static uint32_t grant(const struct rules_input *in, uint32_t asked_s)
 
 enum checked { CHECK_OK, CHECK_RETRANSMISSION, CHECK_STOP };
 
+/* Is this binding what a copy of the REGISTER that made it asks for? */
+static bool is_copy(const struct binding *b, const struct register_contact *c, uint64_t now_ms)
+{
+    bool live = binding_live(b, now_ms);
+
+    return c->expires_s == 0 ? !live : live && same_contact(b, c);
+}
+
 /* RFC 3261 10.3 step 7: the same Call-ID needs a higher CSeq. */
 static enum checked check_order(const struct binding *b, const struct register_request *rq,
                                 struct outcome *out)
@@ -175,9 +183,9 @@ static enum checked plan_contact(const struct rules_input *in, unsigned i, struc
     if (b) {
         enum checked checked = check_order(b, rq, out);
 
-        /* A copy of what added a binding that has ended since: a 200 would tell
-         * its phone that it is registered. */
-        if (checked == CHECK_RETRANSMISSION && !live && c->expires_s > 0) {
+        /* Another request under a used number; or a copy of what added a binding
+         * that has ended since: a 200 would tell its phone that it is registered. */
+        if (checked == CHECK_RETRANSMISSION && !is_copy(b, c, in->now_ms)) {
             refuse(out, 500, "CSeq Out of Order");
             return CHECK_STOP;
         }
@@ -216,15 +224,17 @@ static enum checked plan_star(const struct rules_input *in, struct outcome *out)
     for (const struct binding *b = aor_first(in->record); b; b = aor_next(in->record, b)) {
         if (!binding_live(b, in->now_ms))
             continue;
-        enum checked checked = check_order(b, in->request, out);
-        if (checked == CHECK_STOP)
-            return checked;
+        /* A copy of a removal finds nothing alive, so an equal number was used by
+         * another request. */
+        if (check_order(b, in->request, out) != CHECK_OK) {
+            refuse(out, 500, "CSeq Out of Order");
+            return CHECK_STOP;
+        }
         if (out->changes == RULES_CHANGES_MAX) {
             refuse(out, 500, "Too Many Bindings");
             return CHECK_STOP;
         }
-        if (checked == CHECK_OK)
-            plan_removal(in, b, 0, out);
+        plan_removal(in, b, 0, out);
     }
     return CHECK_OK;
 }

@@ -142,6 +142,25 @@ static void test_refreshes_are_absorbed(void **state)
 }
 
 /* Remaining times are rounded up. */
+/* RFC 3261 10.3 step 7: only a copy is answered like what it is a copy of. */
+static void test_a_number_is_used_once(void **state)
+{
+    static const char *const others[] = {GONE_HOME, STAR,
+                                         "Contact: <sip:anna@10.0.0.1:5062>;q=0.1\r\n",
+                                         "Contact: <sip:anna@10.0.0.1:5062>;x\r\n"};
+
+    (void)state;
+    register_home();
+    for (unsigned i = 0; i < sizeof others / sizeof others[0]; i++) {
+        phone(HOME, "h1", 1, others[i]);
+        assert_answer(HOME, 500);
+    }
+    phone(HOME, "h1", 1, CONTACT_HOME);
+    assert_answer(HOME, 200);
+    assert_int_equal(live_contacts(), 1);
+    assert_upstream_quiet();
+}
+
 static void test_remaining_time(void **state)
 {
     (void)state;
@@ -495,12 +514,42 @@ static void test_retry_after_is_ours(void **state)
 }
 
 /* What midreg asked wrongly is not the phone's fault. */
-static void test_own_mistakes_are_not_passed_on(void **state)
+static void test_what_a_refusal_says_passes(void **state)
 {
-    static const int statuses[] = {423, 482};
+    static const struct {
+        int status;
+        const char *lines;
+        const char *passes; /* NULL: nothing of them */
+    } cases[] = {
+        {302, "Contact: <sip:anna@10.8.0.1>;expires=60\r\n", "Contact: <sip:anna@10.8.0.1>"},
+        {421, "Require: path\r\n", "Require: path\r\n"},
+        {500, "Retry-After: 7\r\n", "Retry-After: 7\r\n"},
+        {403, "Warning: 399 pbx \"locked\"\r\n", "Warning: 399 pbx \"locked\"\r\n"},
+        {403, "Contact: <sip:anna@10.8.0.1>\r\n", NULL},
+        {403, "Content-Type: text/plain\r\n", NULL},
+    };
 
     (void)state;
-    for (unsigned i = 0; i < 2; i++) {
+    for (unsigned i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        const char *answer;
+
+        phone(HOME, "h1", i + 1, CONTACT_HOME);
+        upstream_answers(assert_register(3600), cases[i].status, cases[i].lines);
+        answer = assert_answer(HOME, cases[i].status);
+        if (cases[i].passes)
+            assert_non_null(strstr(answer, cases[i].passes));
+        else
+            assert_null(strstr(answer, cases[i].lines));
+    }
+}
+
+static void test_own_mistakes_are_not_passed_on(void **state)
+{
+    /* 408: RFC 4320 4.2; 410: FreeSWITCH while a profile restarts. */
+    static const int statuses[] = {423, 482, 408, 410};
+
+    (void)state;
+    for (unsigned i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
         const char *up;
 
         phone(HOME, "h1", i + 1, CONTACT_HOME);
@@ -542,7 +591,7 @@ static void test_403_ends_only_its_own_binding(void **state)
     assert_answer(DESK, 401);
     phone(DESK, "d1", 3, "Contact: <sip:anna@10.0.0.2:5060>;x=1\r\n" CREDENTIALS);
     upstream_answers(assert_register(3600), 410, "");
-    assert_answer(DESK, 410);
+    assert_answer(DESK, 503);
     assert_int_equal(live_contacts(), 1);
 }
 
@@ -647,6 +696,7 @@ int main(void)
         IN(none, test_retransmission_of_the_first),
         IN(none, test_trying),
         IN(none, test_refreshes_are_absorbed),
+        IN(none, test_a_number_is_used_once),
         IN(none, test_remaining_time),
         IN(none, test_second_phone_waits_and_is_absorbed),
         IN(upstream, test_lane_order),
@@ -664,6 +714,7 @@ int main(void)
         IN(upstream, test_challenge_both_ways),
         IN(upstream, test_refusal_leaves_nothing),
         IN(none, test_retry_after_is_ours),
+        IN(none, test_what_a_refusal_says_passes),
         IN(none, test_own_mistakes_are_not_passed_on),
         IN(upstream, test_403_ends_only_its_own_binding),
         IN(unstarted, test_probe_finds_it_open),

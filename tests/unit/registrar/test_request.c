@@ -209,6 +209,10 @@ static void test_bad_input(void **state)
         {NULL, "Contact: *\r\nContact: *\r\nExpires: 0\r\n", 400},
         {NULL, "Contact: *, <sip:a@10.0.0.1>\r\nExpires: 0\r\n", 400},
         {NULL, "Contact: <sip:a@10.0.0.1>\r\nContact: *\r\nExpires: 0\r\n", 400},
+        /* which of the two? RFC 3261 7.3.1 */
+        {NULL, "Contact: <sip:a@10.0.0.1>;expires=50;expires=0\r\n", 400},
+        {NULL, "Contact: <sip:a@10.0.0.1>;q=0.1;q=0.2\r\n", 400},
+        {NULL, "Contact: <sip:a@10.0.0.1>\r\nExpires: 60\r\nExpires: 0\r\n", 400},
         /* the same contact twice: equal by RFC 3261 19.1.4 */
         {NULL, "Contact: <sip:a@10.0.0.1>, <sip:%61@10.0.0.1>\r\n", 400},
     };
