@@ -81,16 +81,34 @@ static bool path_flow(const struct proxy *p, const struct binding *b, struct flo
            find_listener(p, b, out);
 }
 
+/* The binding's URI as it stands in a Request-URI: most as they are registered. */
+static struct span target_of(const struct binding *b, struct buf *room)
+{
+    size_t start = room->n;
+    struct sip_uri uri;
+    struct sip_fault fault;
+    struct span value;
+
+    if (!sip_uri_parse(binding_uri(b), &uri, &fault) ||
+        (uri.headers.n == 0 && !sip_uri_param(&uri, SPAN("method"), &value)))
+        return binding_uri(b);
+    sip_put_request_uri(room, &uri);
+    return span_make(room->p + start, room->n - start);
+}
+
 bool reach_address(const struct binding *b, struct buf *fields, struct span *ruri,
                    struct span *lines)
 {
+    struct span target = target_of(b, fields);
     size_t start = fields->n;
     struct sip_uri first;
     struct span value;
     struct span rest;
 
-    *ruri = binding_uri(b);
+    *ruri = target;
     *lines = SPAN_NONE;
+    if (fields->overflow)
+        return false;
     if (!path_first(b, &first, &rest))
         return true;
     if (sip_uri_param(&first, SPAN("lr"), &value)) {
@@ -103,9 +121,9 @@ bool reach_address(const struct binding *b, struct buf *fields, struct span *rur
         buf_span(fields, rest);
         buf_lit(fields, "\r\n");
     }
-    if (!span_eq(*ruri, binding_uri(b))) {
+    if (!span_eq(*ruri, target)) {
         buf_lit(fields, "Route: <");
-        buf_span(fields, binding_uri(b));
+        buf_span(fields, target);
         buf_lit(fields, ">\r\n");
     }
     *lines = span_make(fields->p + start, fields->n - start);

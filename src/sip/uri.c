@@ -186,6 +186,23 @@ bool uri_param_next(struct span *params, struct span *name, struct span *value)
     return true;
 }
 
+void sip_put_request_uri(struct buf *out, const struct sip_uri *uri)
+{
+    struct span rest = uri->params;
+    struct span name, value;
+
+    if (uri->params.n == 0) {
+        size_t headers = uri->headers.n ? uri->headers.n + 1 : 0; /* with the '?' */
+
+        buf_put(out, uri->text.p, uri->text.n - headers);
+        return;
+    }
+    buf_span(out, span_between(uri->text.p, uri->params.p));
+    for (const char *from = rest.p; uri_param_next(&rest, &name, &value); from = rest.p)
+        if (!escaped_equal(name, SPAN("method"), true))
+            buf_span(out, span_between(from, rest.p));
+}
+
 bool sip_uri_param(const struct sip_uri *uri, struct span name, struct span *value)
 {
     struct span params = uri->params;

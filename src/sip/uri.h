@@ -44,6 +44,10 @@ bool sip_host_address(struct span host, struct address *out);
  * transport as significant on either side. URIs beyond 2 kB: byte by byte. */
 bool sip_uri_equal(const struct sip_uri *a, const struct sip_uri *b);
 
+/* What of a contact's URI may stand in a Request-URI or Route: all but its headers
+ * and its method parameter (RFC 3261 16.6 step 1; 19.1.1, table 1). */
+void sip_put_request_uri(struct buf *out, const struct sip_uri *uri);
+
 /* Appends the unescaped form (%41 -> A). False: a bad escape. */
 bool sip_unescape(struct buf *out, struct span text);
 

@@ -14,12 +14,11 @@
 #define EDGE    "10.2.0.1:5070" /* where the REGISTERs come from */
 #define OTHER   "10.2.0.9:5090" /* another address of the edge proxy */
 
-/* A phone of AL that has registered through EDGE with this Path. */
-static uint32_t behind(struct stage *s, const char *path, const struct flow *flow)
+static uint32_t bound(struct stage *s, const char *uri, const char *path, const struct flow *flow)
 {
     struct aor *a;
     struct binding_spec spec = {
-        .uri = SPAN(CONTACT),
+        .uri = span_of(uri),
         .call_id = SPAN("registration"),
         .path = span_of(path),
         .flow = flow ? *flow : fake_flow(EDGE),
@@ -34,6 +33,12 @@ static uint32_t behind(struct stage *s, const char *path, const struct flow *flo
     b = location_bind(&s->location, &a, &spec);
     assert_non_null(b);
     return b->id;
+}
+
+/* A phone of AL that has registered through EDGE with this Path. */
+static uint32_t behind(struct stage *s, const char *path, const struct flow *flow)
+{
+    return bound(s, CONTACT, path, flow);
 }
 
 /* A call to AL goes to this peer, as this Request-URI with these Route values. */
@@ -129,6 +134,23 @@ static void a_strict_router_gets_the_contact_as_last_route(void **state)
 }
 
 /* A connection to the edge that is gone: a Path with an address still leads there. */
+/* RFC 3261 16.6 step 1: what a Contact may say and a Request-URI may not. */
+static void headers_and_method_stay_behind(void **state)
+{
+    struct stage *s = *state;
+
+    bound(s, CONTACT ";x;method=MESSAGE?Subject=y", "", NULL);
+    goes(s, EDGE, CONTACT ";x", NULL);
+}
+
+static void nor_do_they_go_into_a_route(void **state)
+{
+    struct stage *s = *state;
+
+    bound(s, CONTACT "?Subject=y", "<sip:strict@10.2.0.9:5090>", NULL);
+    goes(s, OTHER, "sip:strict@10.2.0.9:5090", "<" CONTACT ">");
+}
+
 static void over_a_connection(void **state)
 {
     struct stage *s = *state;
@@ -196,6 +218,8 @@ int main(void)
         IN_STAGE(an_edge_may_live_beside_the_main_registrar),
         IN_STAGE(not_even_then_to_the_main_registrar_itself),
         IN_STAGE(a_strict_router_gets_the_contact_as_last_route),
+        IN_STAGE(headers_and_method_stay_behind),
+        IN_STAGE(nor_do_they_go_into_a_route),
         IN_STAGE(over_a_connection),
         IN_STAGE(a_dialog_through_an_edge),
         IN_STAGE(a_kept_message_summary_takes_it_too),

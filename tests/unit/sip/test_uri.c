@@ -239,6 +239,29 @@ static void makes_canonical(void **state)
     }
 }
 
+static void fits_a_request(void **state)
+{
+    static const struct {
+        const char *uri, *request;
+    } row[] = {
+        {"sip:a@h:5070;transport=tcp;lr", "sip:a@h:5070;transport=tcp;lr"},
+        {"sip:a@h?Subject=x", "sip:a@h"},
+        {"sip:a@h;x=y?Subject=x&Route=z", "sip:a@h;x=y"},
+        {"sip:a@h;Method=MESSAGE;x", "sip:a@h;x"},
+        {"sip:a@h;m%65thod=MESSAGE", "sip:a@h"},
+    };
+
+    (void)state;
+    for (size_t i = 0; i < sizeof row / sizeof *row; i++) {
+        struct sip_uri uri = uri_of(row[i].uri);
+        char room[64];
+        struct buf b = buf_make(room, sizeof room);
+
+        sip_put_request_uri(&b, &uri);
+        assert_built(&b, row[i].request);
+    }
+}
+
 static void unescapes(void **state)
 {
     char room[16];
@@ -262,6 +285,7 @@ int main(void)
         cmocka_unit_test(refuses),          cmocka_unit_test(bounds_parameters),
         cmocka_unit_test(finds_parameters), cmocka_unit_test(reads_host_addresses),
         cmocka_unit_test(makes_canonical),  cmocka_unit_test(unescapes),
+        cmocka_unit_test(fits_a_request),
     };
 
     return cmocka_run_group_tests(tests, NULL, parsing_teardown);
