@@ -25,8 +25,9 @@ struct ports {
     /* Unpredictable bytes (deterministic in the simulation). */
     void (*random)(void *world, void *out, size_t n);
 
-    /* Room for one message, *capacity bytes (at least DATAGRAM_MAX), valid
-     * until the next reserve. Never NULL. Reserving again without a commit
+    /* Room for one message, *capacity bytes, valid until the next reserve: no
+     * more than DATAGRAM_MAX, so that what does not fit is noticed here and not
+     * by the kernel. Never NULL. Reserving again without a commit
      * abandons the first. */
     char *(*datagram_reserve)(void *world, size_t *capacity);
     /* Sends the first n bytes of the reserved room over the flow; it leaves at

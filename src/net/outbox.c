@@ -61,7 +61,7 @@ char *outbox_reserve(struct outbox *o, size_t *capacity)
 {
     if (o->count == OUTBOX_DATAGRAMS || OUTBOX_BYTES - o->used < DATAGRAM_MAX)
         outbox_flush(o);
-    *capacity = OUTBOX_BYTES - o->used;
+    *capacity = DATAGRAM_MAX;
     return o->bytes + o->used;
 }
 
@@ -69,7 +69,7 @@ void outbox_commit(struct outbox *o, const struct flow *to, size_t n)
 {
     struct outbox_datagram *d = &o->batch[o->count];
 
-    assert(n <= OUTBOX_BYTES - o->used && o->count < OUTBOX_DATAGRAMS);
+    assert(n <= DATAGRAM_MAX && o->count < OUTBOX_DATAGRAMS);
     if (to->listener >= CONFIG_LISTENERS_MAX || o->lines[to->listener].fd < 0 ||
         to->peer.family == ADDRESS_NONE) {
         o->dropped++;
