@@ -117,6 +117,7 @@ static void check_upstream(struct reader *r, const struct config_upstream *up)
     const config_setting_t *at = group ? config_setting_get_member(group, "address") : NULL;
     const struct config *c = r->config;
     bool reached = c->listen_count == 0; /* that is told already */
+    bool own_reached = !up->listeners;
 
     if (up->address.family == ADDRESS_NONE)
         return;
@@ -129,7 +130,13 @@ static void check_upstream(struct reader *r, const struct config_upstream *up)
             return;
         }
         reached |= reaches(&c->listen[i], &up->address);
+        own_reached |= up->listeners >> i & 1 && reaches(&c->listen[i], &up->address);
     }
+    if (!own_reached)
+        reader_mistake(r, group ? config_setting_get_member(group, "listen") : NULL,
+                       "listen of upstream %s has no udp: address that can send to it, which its "
+                       "contacts would name; add one with the port of the tcp: one",
+                       up->name);
     if (!reached)
         reader_mistake(r, at,
                        "no udp: listener can send to upstream %s (there is none, or of another "

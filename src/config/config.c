@@ -142,6 +142,7 @@ static struct config *read_settings(const config_t *file, const char *name, FILE
     }
     apply_defaults(&r, &config_options, r.config);
     read_group(&r, &config_options, r.root, "", r.config);
+    reader_join_listeners(&r);
     reader_check(&r);
     if (r.mistakes) {
         config_free(r.config);

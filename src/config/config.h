@@ -17,6 +17,9 @@
 #define CONFIG_UPSTREAMS_MAX 1 /* several come with the upstream issue */
 #define CONFIG_STRIP_MAX     32
 #define CONFIG_ALIASES_MAX   256
+#define CONFIG_SOURCES_MAX   32
+/* Listen addresses of an upstream's own. */
+#define CONFIG_UPSTREAM_LISTEN_MAX 8
 
 enum config_auth { AUTH_UPSTREAM, AUTH_NONE };
 enum config_mode { MODE_AOR };
@@ -28,6 +31,12 @@ struct config_listener {
     struct address address;
 };
 
+/* An address, or all whose first `bits` bits are the same. */
+struct config_network {
+    struct address address;
+    uint8_t bits;
+};
+
 struct config_upstream {
     char *name;
     struct address address; /* the main registrar */
@@ -36,6 +45,12 @@ struct config_upstream {
     uint32_t rate_max;      /* it may climb to; below `rate`: it does not climb */
     enum config_means means;
     bool challenges_calls; /* it challenges INVITEs: calls of any phone may pass */
+    /* Where it may send from as well, from any port; on its own listeners alone. */
+    struct config_network sources[CONFIG_SOURCES_MAX];
+    unsigned source_count;
+    struct config_listener own[CONFIG_UPSTREAM_LISTEN_MAX];
+    unsigned own_count;
+    uint32_t listeners; /* the bits of `own` in config.listen */
 };
 
 /* A name that phones use for one of our domains. */
@@ -92,6 +107,9 @@ void config_print_defaults(FILE *out);
 
 /* What phones are told of this local address: `advertise`, if it is set. */
 void config_advertised(const struct config *c, struct address *local);
+
+/* Is the address, whatever its port, in that network? */
+bool config_network_holds(const struct config_network *n, const struct address *a);
 
 /* Is this host (any case) one of our domains, or an alias of one? */
 bool config_serves(const struct config *c, struct span host);

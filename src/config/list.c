@@ -8,17 +8,7 @@
 
 #include <stdlib.h>
 
-/* The strings of a list setting, one after the other. */
-struct list_walk {
-    struct reader *r;
-    const config_setting_t *list;
-    const char *name;
-    const char *example;
-    unsigned max;
-    unsigned at;
-};
-
-static bool list_begin(struct list_walk *w)
+bool reader_list_begin(struct list_walk *w)
 {
     unsigned n;
 
@@ -35,8 +25,7 @@ static bool list_begin(struct list_walk *w)
     return true;
 }
 
-/* The next string, or NULL at the end; `element` is where it stands. */
-static const char *list_next(struct list_walk *w, const config_setting_t **element)
+const char *reader_list_next(struct list_walk *w, const config_setting_t **element)
 {
     while (w->at < (unsigned)config_setting_length(w->list)) {
         *element = config_setting_get_elem(w->list, w->at++);
@@ -61,9 +50,8 @@ static bool transport_of(struct span name, enum transport *out)
     return false;
 }
 
-/* Reads "udp:10.0.0.5:5060". */
-static bool listener_parse(struct reader *r, const config_setting_t *at, const char *text,
-                           struct config_listener *out)
+bool reader_listener(struct reader *r, const config_setting_t *at, const char *text,
+                     struct config_listener *out)
 {
     const char *colon = strchr(text, ':');
 
@@ -90,8 +78,7 @@ static bool listener_parse(struct reader *r, const config_setting_t *at, const c
     return true;
 }
 
-/* Would the second of these be refused by the system? */
-static bool listeners_collide(const struct config_listener *a, const struct config_listener *b)
+bool reader_listeners_collide(const struct config_listener *a, const struct config_listener *b)
 {
     return a->transport == b->transport && a->address.port == b->address.port &&
            a->address.family == b->address.family &&
@@ -104,10 +91,10 @@ static void listener_add(struct reader *r, const config_setting_t *at, const cha
     struct config *c = r->config;
     struct config_listener listener;
 
-    if (!listener_parse(r, at, text, &listener))
+    if (!reader_listener(r, at, text, &listener))
         return;
     for (unsigned i = 0; i < c->listen_count; i++)
-        if (listeners_collide(&c->listen[i], &listener)) {
+        if (reader_listeners_collide(&c->listen[i], &listener)) {
             reader_mistake(r, at, "listen \"%s\" takes the same port as entry %u; remove one", text,
                            i + 1);
             return;
@@ -122,11 +109,11 @@ void reader_listeners(struct reader *r, config_setting_t *s)
     const char *text;
 
     r->config->listen_count = 0;
-    if (!list_begin(&walk))
+    if (!reader_list_begin(&walk))
         return;
     if (config_setting_length(s) == 0)
         reader_mistake(r, s, "listen is empty; write for example listen = %s", walk.example);
-    while ((text = list_next(&walk, &element)))
+    while ((text = reader_list_next(&walk, &element)))
         listener_add(r, element, text);
 }
 
@@ -171,11 +158,11 @@ void reader_domains(struct reader *r, config_setting_t *s)
     const config_setting_t *element;
     const char *text;
 
-    if (!list_begin(&walk))
+    if (!reader_list_begin(&walk))
         return;
     if (config_setting_length(s) == 0)
         reader_mistake(r, s, "domains is empty; name the domains that your phones register at");
-    while ((text = list_next(&walk, &element))) {
+    while ((text = reader_list_next(&walk, &element))) {
         if (!reader_domain_valid(span_of(text)))
             reader_mistake(r, element,
                            "\"%s\" is no domain; write the name alone, without sip: and port",
@@ -246,9 +233,9 @@ void reader_aliases(struct reader *r, config_setting_t *s)
     const config_setting_t *element;
     const char *text;
 
-    if (!list_begin(&walk))
+    if (!reader_list_begin(&walk))
         return;
-    while ((text = list_next(&walk, &element)))
+    while ((text = reader_list_next(&walk, &element)))
         alias_add(r, element, text);
 }
 
@@ -301,9 +288,9 @@ void reader_headers(struct reader *r, config_setting_t *s)
     const config_setting_t *element;
     const char *text;
 
-    if (!list_begin(&walk))
+    if (!reader_list_begin(&walk))
         return;
-    while ((text = list_next(&walk, &element))) {
+    while ((text = reader_list_next(&walk, &element))) {
         if (!header_valid(text))
             reader_mistake(r, element,
                            "\"%s\" is no header name; write the name alone, or its beginning "

@@ -238,6 +238,17 @@ static const struct option upstream_options[] = {
      .field = UPSTREAM(challenges_calls),
      .fallback = "false",
      .meaning = "It challenges INVITEs: calls of any phone may pass to it."},
+    {.name = "sources",
+     .type = OPTION_SOURCES,
+     .example = "[ \"10.0.0.5\" ]",
+     .meaning = "Addresses or networks (\"10.0.0.0/29\") that this main registrar sends from with "
+                "any port: over connections that it opens to us for what is too large for a "
+                "datagram. They count on its own listen addresses alone."},
+    {.name = "listen",
+     .type = OPTION_OWN,
+     .example = "[ \"udp:10.0.0.9:5090\", \"tcp:10.0.0.9:5090\" ]",
+     .meaning = "Listen addresses that only this main registrar sends to; phones must not reach "
+                "them. Its contacts name the udp: one. Needed with sources."},
 };
 
 const struct option_table config_options = {options, COUNT(options)};

@@ -38,6 +38,33 @@ void reader_headers(struct reader *r, config_setting_t *s);
 /* The upstreams, each a group of its own options. */
 void reader_upstreams(struct reader *r, config_setting_t *s);
 
+/* What an upstream has of its own: `sources` and `listen`. */
+void reader_sources(struct reader *r, config_setting_t *s, struct config_upstream *up);
+void reader_upstream_listen(struct reader *r, config_setting_t *s, struct config_upstream *up);
+/* When all is read: the listen addresses of the upstreams become listeners. */
+void reader_join_listeners(struct reader *r);
+
+/* The strings of a list setting, one after the other. */
+struct list_walk {
+    struct reader *r;
+    const config_setting_t *list;
+    const char *name;
+    const char *example;
+    unsigned max;
+    unsigned at;
+};
+
+/* False: it is no list, or too long. */
+bool reader_list_begin(struct list_walk *w);
+/* The next string, or NULL at the end; `element` is where it stands. */
+const char *reader_list_next(struct list_walk *w, const config_setting_t **element);
+
+/* Reads "udp:10.0.0.5:5060". */
+bool reader_listener(struct reader *r, const config_setting_t *at, const char *text,
+                     struct config_listener *out);
+/* Would the second of these be refused by the system? */
+bool reader_listeners_collide(const struct config_listener *a, const struct config_listener *b);
+
 /* Contradictions between settings that are each right. */
 void reader_check(struct reader *r);
 

@@ -301,5 +301,11 @@ void reader_value(struct reader *r, const struct option *o, config_setting_t *s,
     case OPTION_UPSTREAMS:
         reader_upstreams(r, s);
         break;
+    case OPTION_SOURCES:
+        reader_sources(r, s, base);
+        break;
+    case OPTION_OWN:
+        reader_upstream_listen(r, s, base);
+        break;
     }
 }

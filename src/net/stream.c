@@ -87,9 +87,10 @@ static void on_accepted(void *self, int fd, unsigned listener, const struct addr
 
 /* ---- opening ---- */
 
-/* The TCP listener that a connection to this peer belongs to: of its family, and
- * on loopback if and only if the peer is, where there is a choice. -1: none. */
-static int choose_listener(const struct streams *s, const struct address *peer)
+/* The TCP listener of `among` that a connection to this peer belongs to: of its
+ * family, and on loopback if and only if the peer is, where there is a choice.
+ * -1: none. */
+static int choose_listener(const struct streams *s, const struct address *peer, uint32_t among)
 {
     int best = -1, best_score = -1;
 
@@ -97,7 +98,7 @@ static int choose_listener(const struct streams *s, const struct address *peer)
         const struct acceptor *a = &s->acceptors.list[i];
         int score = 0;
 
-        if (a->watch.fd < 0 || a->bound.family != peer->family)
+        if (!(among >> i & 1) || a->watch.fd < 0 || a->bound.family != peer->family)
             continue;
         if (address_is_any(&a->bound))
             score = 1;
@@ -129,12 +130,12 @@ static bool prepare(int fd, const struct address *bound)
            bind(fd, (struct sockaddr *)&at, n) == 0;
 }
 
-bool streams_open(struct streams *s, const struct address *peer, unsigned listener,
+bool streams_open(struct streams *s, const struct address *peer, uint32_t among, unsigned listener,
                   struct flow *out)
 {
     struct sockaddr_storage to;
     socklen_t to_n = address_to_sockaddr(peer, &to);
-    int own = choose_listener(s, peer);
+    int own = choose_listener(s, peer, among);
     struct connection *c;
     int fd, error = 0;
 

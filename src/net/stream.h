@@ -82,9 +82,10 @@ bool streams_listen(struct streams *s, unsigned listener, const struct config_li
 /* Where that listener is bound; NULL: it is not open here. */
 const struct address *streams_bound(const struct streams *s, unsigned listener);
 
-/* As in ports.h. `listener`: the index for the flow where none of our TCP
- * listeners could be the connection's. */
-bool streams_open(struct streams *s, const struct address *peer, unsigned listener,
+/* As in ports.h. `among`: a bit for each listener that the connection may bear;
+ * `listener`: the index for the flow where none of them is one of TCP that could
+ * be the connection's. */
+bool streams_open(struct streams *s, const struct address *peer, uint32_t among, unsigned listener,
                   struct flow *out);
 void streams_close(struct streams *s, const struct flow *flow);
 bool streams_alive(const struct streams *s, const struct flow *flow);

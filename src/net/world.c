@@ -131,13 +131,29 @@ static unsigned any_listener(const struct world *w, const struct address *peer)
     return best;
 }
 
+/* A connection to a main registrar bears a listener of its own, where it has one,
+ * and no other connection does: what comes there is its word. */
+static uint32_t listeners_for(const struct world *w, const struct address *peer)
+{
+    uint32_t others = UINT32_MAX;
+
+    for (unsigned i = 0; i < w->config->upstream_count; i++) {
+        const struct config_upstream *up = &w->config->upstream[i];
+
+        if (up->listeners && address_equal(&up->address, peer))
+            return up->listeners;
+        others &= ~up->listeners;
+    }
+    return others;
+}
+
 static bool port_stream_open(void *self, const struct address *peer, enum transport transport,
                              struct flow *out)
 {
     struct world *w = self;
 
     return transport == TRANSPORT_TCP &&
-           streams_open(&w->streams, peer, any_listener(w, peer), out);
+           streams_open(&w->streams, peer, listeners_for(w, peer), any_listener(w, peer), out);
 }
 
 static void port_stream_close(void *self, const struct flow *flow)

@@ -13,10 +13,12 @@
 #define PROBE_EVERY_MS 3600000u
 #define PROBE_AGAIN_MS 30000u
 
-/* The UDP listener that requests to this upstream leave by: of its family, and
- * on loopback if and only if the upstream is, where there is a choice. */
-static unsigned choose_listener(const struct config *c, const struct address *to)
+/* The UDP listener that requests to this upstream leave by: its own where it has
+ * one, of its family, and on loopback if and only if the upstream is, where there
+ * is a choice. */
+static unsigned choose_listener(const struct config *c, const struct config_upstream *up)
 {
+    const struct address *to = &up->address;
     unsigned best = 0;
     int best_score = -1;
 
@@ -30,6 +32,8 @@ static unsigned choose_listener(const struct config *c, const struct address *to
             score = 2;
         else if (address_is_any(own))
             score = 1;
+        if (up->listeners >> i & 1)
+            score += 3;
         if (score > best_score) {
             best = i;
             best_score = score;
@@ -58,7 +62,7 @@ void upstreams_init(struct upstreams *u, struct runtime *rt, const struct config
         up->all = u;
         up->flow.peer = up->config->address;
         up->flow.transport = TRANSPORT_UDP;
-        up->flow.listener = (uint8_t)choose_listener(config, &up->config->address);
+        up->flow.listener = (uint8_t)choose_listener(config, up->config);
     }
     wheel_handler(&rt->wheel, TIMER_UPSTREAM, on_timer, u);
 }
@@ -78,14 +82,33 @@ void upstreams_start(struct upstreams *u)
     }
 }
 
+/* From one of its sources, on a listen address of its own? (A connection that we
+ * opened may bear the number of a datagram listener.) */
+static bool is_source(const struct config *c, const struct config_upstream *up,
+                      const struct flow *from)
+{
+    if (!(up->listeners >> from->listener & 1) ||
+        c->listen[from->listener].transport != from->transport)
+        return false;
+    for (unsigned i = 0; i < up->source_count; i++)
+        if (config_network_holds(&up->sources[i], &from->peer))
+            return true;
+    return false;
+}
+
 struct upstream *upstreams_sender(struct upstreams *u, const struct flow *from)
 {
     bool stream = transport_is_stream(from->transport);
 
-    for (unsigned i = 0; i < u->count; i++)
-        if (stream ? upstream_owns_stream(&u->list[i], from)
-                   : address_equal(&u->list[i].config->address, &from->peer))
-            return &u->list[i];
+    for (unsigned i = 0; i < u->count; i++) {
+        struct upstream *up = &u->list[i];
+
+        if (stream ? upstream_owns_stream(up, from)
+                   : address_equal(&up->config->address, &from->peer))
+            return up;
+        if (is_source(u->config, up->config, from))
+            return up;
+    }
     return NULL;
 }
 

@@ -51,7 +51,8 @@ void upstream_found_open(struct upstream *u);
  * its address and port, or a message on the connection that we opened to it: a
  * connection that somebody opened to us is nobody's, though it come from the
  * upstream's host, as its port says nothing (phones and users of that host have
- * the same address).
+ * the same address), unless it is to a listen address of the upstream's own, from
+ * one of its sources.
  */
 struct upstream *upstreams_sender(struct upstreams *u, const struct flow *from);
 

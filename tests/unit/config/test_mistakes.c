@@ -197,6 +197,41 @@ static void test_not_built_yet(void **state)
     CHECK_ROWS(rows);
 }
 
+static void test_sources(void **state)
+{
+#define OWN(text)                                                                                  \
+    "listen = [ \"udp:127.0.0.1:5060\" ]\nupstream = { pbx = { address = "                         \
+    "\"127.0.0.1:5080\"\n" text " } }\n"
+#define SOURCES "sources = [ \"127.0.0.1\" ]\n"
+#define LISTEN  "listen = [ \"udp:127.0.0.1:5090\", \"tcp:127.0.0.1:5090\" ]\n"
+    static const struct row rows[] = {
+        {OWN(SOURCES), "t.conf:3: sources of upstream pbx without listen: a phone may have"},
+        {OWN(LISTEN), "t.conf:3: listen of upstream pbx without sources: nobody would be"},
+        {OWN(LISTEN "sources = \"10.0.0.1\"\n"), "t.conf:4: sources must be a list of strings"},
+        {OWN(LISTEN "sources = [ ]\n"), "t.conf:4: sources is empty"},
+        {OWN(LISTEN "sources = [ \"pbx\" ]\n"), "t.conf:4: sources \"pbx\" is no IP address"},
+        {OWN(LISTEN "sources = [ \"10.0.0.1:5080\" ]\n"),
+         "t.conf:4: sources \"10.0.0.1:5080\" is no IP address or network"},
+        {OWN(LISTEN "sources = [ \"10.0.0.0/33\" ]\n"), "t.conf:4: sources \"10.0.0.0/33\" is no"},
+        {OWN(LISTEN "sources = [ \"10.0.0.0/\" ]\n"), "t.conf:4: sources \"10.0.0.0/\" is no IP"},
+        {OWN(LISTEN "sources = [ \"10.0.0.1/24\" ]\n"),
+         "t.conf:4: sources \"10.0.0.1/24\" has an address within the network"},
+        {OWN(LISTEN "sources = [ \"::/0\" ]\n"), "t.conf:4: sources \"::/0\" is everybody"},
+        {OWN(SOURCES "listen = [ \"10.0.0.1:5060\" ]\n"),
+         "t.conf:4: listen \"10.0.0.1:5060\" does not begin with a transport"},
+        {OWN(SOURCES "listen = [ \"tcp:127.0.0.1:5090\" ]\n"),
+         "t.conf:4: listen of upstream pbx has no udp: address that can send to it"},
+        {"domains = [ \"a.b\" ]\nlisten = [ \"udp:0.0.0.0:5060\" ]\n"
+         "upstream = { pbx = { address = \"10.0.0.5\"\n"
+         "sources = [ \"10.0.0.5\" ]\nlisten = [ \"udp:10.0.0.9:5060\" ] } }\n",
+         "t.conf:5: listen \"udp:10.0.0.9:5060\" is no entry of listen and takes the port of entry "
+         "1 there; write it as it stands there"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
 static void test_contradictions(void **state)
 {
     static const struct row rows[] = {
@@ -282,7 +317,7 @@ int main(void)
         cmocka_unit_test(test_unknown),        cmocka_unit_test(test_types),
         cmocka_unit_test(test_ranges),         cmocka_unit_test(test_not_built_yet),
         cmocka_unit_test(test_contradictions), cmocka_unit_test(test_all_are_told),
-        cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_unreadable),     cmocka_unit_test(test_sources),
     };
 
     return cmocka_run_group_tests_name("config-mistakes", tests, NULL, NULL);

@@ -215,6 +215,41 @@ static void test_defaults_are_a_configuration(void **state)
     free(text);
 }
 
+/* An upstream's own listen address becomes a listener, wherever it stands in the
+ * file; one that is among the listeners is that one. */
+static void test_sources(void **state)
+{
+    struct config *c = parse("domains = [ \"a.b\" ]\n"
+                             "upstream = { pbx = { address = \"10.0.0.5:5080\"\n"
+                             "sources = [ \"10.0.0.5\", \"10.1.0.0/22\", \"[2001:db8::]/33\" ]\n"
+                             "listen = [ \"udp:10.0.0.9:5090\", \"tcp:10.0.0.9\" ] } }\n"
+                             "listen = [ \"udp:10.0.0.9\", \"tcp:10.0.0.9\" ]\n");
+    static const struct {
+        const char *ip;
+        int in; /* which of them it is in */
+    } rows[] = {{"10.0.0.5", 0},    {"10.0.0.4", -1},    {"10.0.0.13", -1},
+                {"10.1.0.0", 1},    {"10.1.3.255", 1},   {"10.1.4.0", -1},
+                {"2001:db8::1", 2}, {"2001:db9::1", -1}, {"2001:db8:8000::1", -1}};
+    const struct config_upstream *up = &c->upstream[0];
+
+    (void)state;
+    assert_int_equal(c->listen_count, 3);
+    assert_address(&c->listen[2].address, "10.0.0.9:5090");
+    assert_int_equal(c->listen[2].transport, TRANSPORT_UDP);
+    assert_int_equal(up->listeners, 1 << 1 | 1 << 2);
+    assert_int_equal(up->source_count, 3);
+    for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct address a;
+
+        assert_true(address_parse_ip(span_of(rows[i].ip), &a));
+        a.port = 12345;
+        for (int j = 0; j < 3; j++)
+            if (config_network_holds(&up->sources[j], &a) != (rows[i].in == j))
+                fail_msg("%s in %d", rows[i].ip, j);
+    }
+    config_free(c);
+}
+
 static void test_load(void **state)
 {
     char path[] = "/tmp/midreg-config-XXXXXX";
@@ -239,7 +274,7 @@ int main(void)
         cmocka_unit_test(test_defaults),  cmocka_unit_test(test_everything_set),
         cmocka_unit_test(test_durations), cmocka_unit_test(test_aliases),
         cmocka_unit_test(test_serves),    cmocka_unit_test(test_defaults_are_a_configuration),
-        cmocka_unit_test(test_load),
+        cmocka_unit_test(test_load),      cmocka_unit_test(test_sources),
     };
 
     return cmocka_run_group_tests_name("config-parse", tests, NULL, NULL);

@@ -369,11 +369,28 @@ static struct flow open_to(struct hall *h, const struct address *at)
     struct flow flow;
 
     h->in_call = true;
-    assert_true(streams_open(&h->streams, at, 7, &flow));
+    assert_true(streams_open(&h->streams, at, UINT32_MAX, 7, &flow));
     h->in_call = false;
     assert_true(address_equal(&flow.peer, at));
     assert_int_equal(flow.transport, TRANSPORT_TCP);
     return flow;
+}
+
+/* A listener that is not among those that it may bear is not borne. */
+static void test_open_among(void **state)
+{
+    struct hall *h = *state;
+    struct address at;
+    struct flow flow;
+    int listening;
+
+    hall_open(h);
+    listening = peer_listen(&at, 5);
+    h->in_call = true;
+    assert_true(streams_open(&h->streams, &at, ~UINT32_C(1), 7, &flow));
+    h->in_call = false;
+    assert_int_equal(flow.listener, 7);
+    close(listening);
 }
 
 static void test_open(void **state)
@@ -495,6 +512,7 @@ int main(void)
         TEST(test_numbers_are_not_used_again),
         TEST(test_many),
         TEST(test_open),
+        TEST(test_open_among),
         TEST(test_open_refused),
         TEST(test_open_without_answer),
         TEST(test_open_and_close),

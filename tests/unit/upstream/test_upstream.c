@@ -249,6 +249,34 @@ static void test_sender(void **state)
     assert_ptr_equal(upstreams_of(&upstreams, 12345), &upstreams.list[0]);
 }
 
+/* From one of its sources, on a listener of its own, with any port. */
+static void test_sources(void **state)
+{
+    struct flow flow = fake_flow("10.8.0.7:1234");
+
+    (void)state;
+    listen_on(0, "10.0.0.1:5060");
+    listen_on(1, "10.0.0.1:5090");
+    listen_on(2, "10.0.0.1:5090");
+    config.listen[2].transport = TRANSPORT_TCP;
+    config.upstream[0].listeners = 1 << 1 | 1 << 2;
+    config.upstream[0].source_count = 1;
+    config.upstream[0].sources[0].bits = 24;
+    assert_true(address_parse_ip(SPAN("10.8.0.0"), &config.upstream[0].sources[0].address));
+    start();
+    assert_int_equal(upstreams.list[0].flow.listener, 1);
+    assert_null(upstreams_sender(&upstreams, &flow));
+    flow.listener = 1;
+    assert_ptr_equal(upstreams_sender(&upstreams, &flow), &upstreams.list[0]);
+    flow.transport = TRANSPORT_TCP; /* we opened it: to a phone of that host */
+    flow.connection = 7;
+    assert_null(upstreams_sender(&upstreams, &flow));
+    flow.listener = 2;
+    assert_ptr_equal(upstreams_sender(&upstreams, &flow), &upstreams.list[0]);
+    flow.peer = fake_flow("10.8.1.7:1234").peer;
+    assert_null(upstreams_sender(&upstreams, &flow));
+}
+
 static void test_listener(void **state)
 {
     static const struct {
@@ -294,6 +322,7 @@ int main(void)
         TEST(test_contact_address),
         TEST(test_sender),
         TEST(test_listener),
+        TEST(test_sources),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
