@@ -12,13 +12,12 @@ def canonical(contact):
 
 
 class Row:
-    def __init__(self, contact, call_id, granted):
+    def __init__(self, contact, call_id, granted, now):
         self.contact, self.call_id, self.granted = contact, call_id, granted
-        self.expires_at = time.monotonic() + granted
+        self.expires_at = now + granted
 
-    @property
-    def left(self):
-        return max(0, round(self.expires_at - time.monotonic()))
+    def left(self, now):
+        return max(0, round(self.expires_at - now))
 
 
 class Bindings:
@@ -26,9 +25,10 @@ class Bindings:
 
     LINGER = 60.0  # a row is used that long beyond its expiry
 
-    def __init__(self, multiple="contact"):
+    def __init__(self, multiple="contact", now=time.monotonic):
         assert multiple in ("contact", "call-id", "false")
         self.multiple = multiple
+        self.now = now  # the clock
         self.rows = {}
 
     def _matches(self, row, contact, call_id):
@@ -45,7 +45,7 @@ class Bindings:
                 self._drop(other, contact, call_id)
         else:
             self._drop(aor, contact, call_id)
-        self.rows.setdefault(aor, []).append(Row(contact, call_id, granted))
+        self.rows.setdefault(aor, []).append(Row(contact, call_id, granted, self.now()))
 
     def remove(self, aor, contact, call_id):
         if contact == "*" and self.multiple == "contact":
@@ -56,7 +56,7 @@ class Bindings:
         self.rows = {a: r for a, r in self.rows.items() if aor not in (None, a)}
 
     def unexpired(self, aor):
-        return [r for r in self.rows.get(aor, []) if r.expires_at > time.monotonic()]
+        return [r for r in self.rows.get(aor, []) if r.expires_at > self.now()]
 
     def callable(self, aor):
-        return [r for r in self.rows.get(aor, []) if r.expires_at + self.LINGER > time.monotonic()]
+        return [r for r in self.rows.get(aor, []) if r.expires_at + self.LINGER > self.now()]

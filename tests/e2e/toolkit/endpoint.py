@@ -1,14 +1,14 @@
-"""A UDP socket that speaks SIP: an inbox without copies, waiting with deadlines.
+"""A place on the network that speaks SIP: an inbox without copies, waiting with deadlines.
 
 Copies of a message (retransmissions) are counted, not delivered again; what was answered is
 answered again, as a transaction would. What came over a connection is answered on it.
 """
-import socket
 import threading
 import time
 
 from toolkit.sip import BadMessage, Message, new_branch, respond, token
 from toolkit.stream import PATIENCE, Connection
+from toolkit.world import WIRE
 
 
 def poll(condition, what, timeout=PATIENCE):
@@ -35,20 +35,18 @@ def is_response(to, low=100, high=699):
 class Endpoint:
     transport = "UDP"  # in the Vias of its requests
 
-    def __init__(self, port=0, host="127.0.0.1"):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind((host, port))
-        self.host, self.port = self.socket.getsockname()
+    def __init__(self, port=0, host=None, world=WIRE):
+        self.world = world
+        self.link = world.link(host, port)
+        self.host, self.port = self.link.address
         self.tag = token(8)
         self.news = threading.Condition()
         self.inbox = []    # not yet taken by wait()
         self.log = []      # all that came, without copies
         self.copies = {}   # identity -> how many came
         self.replies = {}  # identity -> (what it was answered with, where to)
-        self.marks = set()
         self.closed = False
-        self.thread = threading.Thread(target=self._run, daemon=True)
-        self.thread.start()
+        self.link.read(self)
 
     @property
     def address(self):
@@ -61,28 +59,17 @@ class Endpoint:
     def close(self):
         if not self.closed:
             self.closed = True
-            self.socket.sendto(b"", self.address)  # wakes the thread
-            self.thread.join()
-            self.socket.close()
+            self.link.close()
 
     # -- receiving -------------------------------------------------------------------------
-    def _run(self):
-        while not self.closed:
-            try:
-                data, source = self.socket.recvfrom(65535)
-            except ConnectionError:
-                continue
-            if data.startswith(b"mark "):
-                with self.news:
-                    self.marks.add(data)
-                    self.news.notify_all()
-                continue
-            try:
-                message = Message.parse(data)
-            except BadMessage:
-                continue
-            message.source, message.time = source, time.monotonic()
-            self.deliver(message)
+    def receive(self, data, source):
+        """A datagram that came."""
+        try:
+            message = Message.parse(data)
+        except BadMessage:
+            return
+        message.source, message.time = source, self.world.now()
+        self.deliver(message)
 
     def deliver(self, message):
         identity = message.identity()
@@ -115,24 +102,20 @@ class Endpoint:
                     return message
         return None
 
-    def wait(self, match, what, timeout=PATIENCE):
+    def wait_for(self, condition, timeout=None):
+        """Waits until condition() is true, at most so many seconds; its last value. Call with the news held."""
+        return self.world.wait_for(self.news, condition, self.world.patience if timeout is None else timeout)
+
+    def wait(self, match, what, timeout=None):
         """The first message in the inbox that matches."""
-        end = time.monotonic() + timeout
         with self.news:
-            while True:
-                message = self.take(match)
-                if message:
-                    return message
-                left = end - time.monotonic()
-                assert left > 0, "no %s within %.1f s; there is %s" % (what, timeout, self.inbox)
-                self.news.wait(left)
+            message = self.wait_for(lambda: self.take(match), timeout)
+            assert message, "no %s within %s s; there is %s" % (what, timeout or self.world.patience, self.inbox)
+            return message
 
     def settle(self):
         """Returns when everything sent to this endpoint before now has been read."""
-        mark = b"mark " + token().encode()
-        self.socket.sendto(mark, self.address)
-        with self.news:
-            assert self.news.wait_for(lambda: mark in self.marks, PATIENCE), "endpoint does not read"
+        self.link.settle(token())
 
     def received(self, match):
         """All messages so far that match; nothing that was sent before is missed."""
@@ -147,7 +130,7 @@ class Endpoint:
         if isinstance(to, Connection):
             to.send(data)
         else:
-            self.socket.sendto(data, to)
+            self.link.send(data, to)
 
     def via(self, branch=None):
         return "SIP/2.0/%s %s;rport;branch=%s" % (self.transport, self.hostport, branch or new_branch())
@@ -159,19 +142,19 @@ class Endpoint:
             fixed.append(("Content-Type", "application/sdp"))
         return Message("%s %s SIP/2.0" % (method, uri), fixed + list(headers), body)
 
-    def final(self, request, to, timeout=PATIENCE):
+    def final(self, request, to, timeout=None):
         """Waits for the final response; repeats the request as RFC 3261 17.1.2.2 says."""
-        end, pause = time.monotonic() + timeout, 0.5
-        while request.method != "INVITE" and time.monotonic() + pause < end:
+        now = self.world.now
+        end, pause = now() + (self.world.patience if timeout is None else timeout), 0.5
+        while request.method != "INVITE" and now() + pause < end:
             try:
                 return self.wait(is_response(request, 200), "", pause)
             except AssertionError:
                 self.send(request, to)
                 pause = min(2 * pause, 4)
-        return self.wait(is_response(request, 200), "final response to " + request.start,
-                         max(end - time.monotonic(), 0.01))
+        return self.wait(is_response(request, 200), "final response to " + request.start, max(end - now(), 0.01))
 
-    def exchange(self, request, to, timeout=PATIENCE):
+    def exchange(self, request, to, timeout=None):
         """Sends a request other than INVITE and returns its final response."""
         self.send(request, to)
         return self.final(request, to, timeout)

@@ -3,17 +3,16 @@
 REGISTER is answered by itself, OPTIONS over TCP too; everything else is the test's. Attributes are its configuration and
 may be changed at any time.
 """
-import time
-import uuid
 from email.utils import formatdate
 
 from toolkit import digest
 from toolkit.bindings import Bindings, canonical
 from toolkit.dialog import OutgoingCall
-from toolkit.endpoint import PATIENCE, Endpoint
+from toolkit.endpoint import Endpoint
 from toolkit.midreg import free_port
 from toolkit.sip import SDP, Uri, respond, token
 from toolkit.stream import Connection, Listener
+from toolkit.world import WIRE
 
 
 class Register:
@@ -45,9 +44,9 @@ def aor_of(uri):
 
 
 class MainRegistrar(Endpoint):
-    def __init__(self, multiple="contact"):
+    def __init__(self, multiple="contact", place=None, world=WIRE):
         self.registers = []
-        self.bindings = Bindings(multiple)
+        self.bindings = Bindings(multiple, world.now)
         self.trusted = True       # apply-register-acl: our peer needs no credentials
         self.passwords = {}       # user -> password
         self.state = "running"    # "starting": 503; "restarting": 410; "silent"
@@ -61,7 +60,8 @@ class MainRegistrar(Endpoint):
         self.nonces = {}          # nonce -> [end of life, last nc]
         self.merged = {}          # (Call-ID, CSeq, From tag) -> branch
         self.listener = None      # for TCP
-        super().__init__(free_port())  # for TCP, too
+        host, port = place or (None, free_port())  # free for TCP, too
+        super().__init__(port, host, world)
 
     def listen(self):
         """Takes TCP connections on its port."""
@@ -154,17 +154,17 @@ class MainRegistrar(Endpoint):
     def _listing(self, request):
         """All rows of the From user."""
         rows = self.bindings.unexpired(aor_of(request.from_.uri))
-        contacts = ["<%s>;expires=%d" % (r.contact, r.left) for r in rows]
+        contacts = ["<%s>;expires=%d" % (r.contact, r.left(self.world.now())) for r in rows]
         contacts = self.foreign_rows[:1] + contacts + self.foreign_rows[1:]  # in whatever order
         return [("Contact", c) for c in contacts] + [
-            ("Date", formatdate(usegmt=True)),
+            ("Date", formatdate(self.world.wall(), usegmt=True)),
             ("Allow", "INVITE, ACK, BYE, CANCEL, OPTIONS, MESSAGE, INFO, UPDATE, REGISTER, REFER, NOTIFY"),
             ("Supported", "timer, path, replaces")]
 
     # -- digest ----------------------------------------------------------------------------
     def _challenge(self, request, status, stale=False):
-        nonce = str(uuid.uuid4())
-        self.nonces[nonce] = [time.monotonic() + 60, 0]
+        nonce = "-".join(token(n) for n in (8, 4, 4, 4, 12))
+        self.nonces[nonce] = [self.world.now() + 60, 0]
         name = "WWW-Authenticate" if status == 401 else "Proxy-Authenticate"
         value = 'Digest realm="%s", nonce="%s", %salgorithm=MD5, qop="auth"' % (
             Uri(request.to.uri).host, nonce, "stale=true, " if stale else "")
@@ -178,7 +178,7 @@ class MainRegistrar(Endpoint):
         p = digest.parse(given)
         life = self.nonces.get(p.get("nonce"))
         count = int(p.get("nc", "0"), 16)
-        if not life or life[0] < time.monotonic() or count <= life[1]:
+        if not life or life[0] < self.world.now() or count <= life[1]:
             return self._challenge(request, status, stale=True)
         password = self.passwords.get(p.get("username"))
         who = request.to if method == "REGISTER" else request.from_
@@ -192,7 +192,7 @@ class MainRegistrar(Endpoint):
     def _renew_nonce(self, request, granted):
         life = self.nonces.get(digest.parse(request.get("authorization", "")).get("nonce"))
         if life:
-            life[0] = time.monotonic() + 60 + granted
+            life[0] = self.world.now() + 60 + granted
 
     # -- for tests: what it knows ------------------------------------------------------------
     def of(self, user):
@@ -201,23 +201,23 @@ class MainRegistrar(Endpoint):
         with self.news:
             return [r for r in self.registers if r.user == user]
 
-    def wait_register(self, user, match=lambda r: True, timeout=PATIENCE, count=1):
+    def wait_register(self, user, match=lambda r: True, timeout=None, count=1):
         """The count-th REGISTER for this user that matches."""
         def found():
             return [r for r in self.registers if r.user == user and match(r)]
         with self.news:
-            done = self.news.wait_for(lambda: len(found()) >= count, timeout)
-            assert done, "not %d fitting REGISTERs for %s within %.1f s; came: %s" % (
-                count, user, timeout, self.registers)
+            done = self.wait_for(lambda: len(found()) >= count, timeout)
+            assert done, "not %d fitting REGISTERs for %s within %s s; came: %s" % (
+                count, user, timeout or self.world.patience, self.registers)
             return found()[count - 1]
 
-    def wait_removed(self, user, timeout=PATIENCE, count=1):
+    def wait_removed(self, user, timeout=None, count=1):
         return self.wait_register(user, lambda r: r.removes, timeout, count)
 
     def wait_probe(self):
         """midreg's question whether we challenge anybody: the first REGISTER of all."""
         with self.news:
-            assert self.news.wait_for(lambda: self.registers, PATIENCE), "no probe"
+            assert self.wait_for(lambda: self.registers), "no probe"
             return self.registers[0]
 
     def contacts(self, user, domain="example.com"):

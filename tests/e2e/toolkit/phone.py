@@ -1,16 +1,17 @@
 """A phone: registers, is called, calls."""
 from toolkit import digest
 from toolkit.dialog import Dialog, OutgoingCall
-from toolkit.endpoint import PATIENCE, Endpoint, is_request, is_response
+from toolkit.endpoint import Endpoint, is_request, is_response
 from toolkit.sip import SDP, token
 from toolkit.stream import Connection
+from toolkit.world import WIRE
 
 
 class Phone(Endpoint):
     """`server` is where it sends everything; `registrar_uri` what it registers at."""
 
-    def __init__(self, server, user, password=None, domain="example.com"):
-        super().__init__()
+    def __init__(self, server, user, password=None, domain="example.com", world=WIRE):
+        super().__init__(world=world)
         self.server, self.user, self.password, self.domain = server, user, password, domain
         self.call_id, self.cseq = token(16), 0
         self.uri = "sip:%s@%s" % (user, self.hostport)
@@ -35,7 +36,7 @@ class Phone(Endpoint):
         return self.request("REGISTER", self.registrar_uri, "<%s>;tag=%s" % (self.aor, self.tag),
                             "<%s>" % self.aor, call_id or self.call_id, self.cseq, headers)
 
-    def register_once(self, *args, timeout=PATIENCE, **kwargs):
+    def register_once(self, *args, timeout=None, **kwargs):
         """One REGISTER, its answer whatever it is."""
         return self.exchange(self.register_request(*args, **kwargs), self.server, timeout)
 
@@ -74,7 +75,7 @@ class Phone(Endpoint):
         return self.register(None, contacts=[])
 
     # -- being called ----------------------------------------------------------------------
-    def wait_invite(self, call=None, timeout=PATIENCE):
+    def wait_invite(self, call=None, timeout=None):
         return self.wait(is_request("INVITE", call and call.call_id), "INVITE at " + self.user, timeout)
 
     def ring(self, invite, status=180):
@@ -143,7 +144,7 @@ class TcpPhone(Phone):
     def send(self, message, to):
         super().send(message, to if isinstance(to, Connection) else self.connection)
 
-    def final(self, request, to, timeout=PATIENCE):
+    def final(self, request, to, timeout=None):
         """Nothing is sent again over a connection (RFC 3261 17.1.2.2)."""
         return self.wait(is_response(request, 200), "final response to " + request.start, timeout)
 

@@ -1,6 +1,6 @@
 """SIP messages: built, parsed, answered. Text in, text out; knows no socket."""
+import random
 import re
-import secrets
 
 COMPACT = {"v": "via", "f": "from", "t": "to", "i": "call-id", "m": "contact", "l": "content-length",
            "c": "content-type", "k": "supported", "s": "subject", "e": "content-encoding"}
@@ -20,8 +20,18 @@ class BadMessage(Exception):
     """What came is not SIP."""
 
 
+chance = random.SystemRandom()
+
+
+def seed(number=None):
+    """All chance of the toolkit comes from this number from now on; None: from the system again."""
+    global chance
+    chance = random.SystemRandom() if number is None else random.Random(number)
+
+
 def token(n=10):
-    return secrets.token_hex(n)[:n]
+    """So many random hexadecimal digits."""
+    return "%0*x" % (n, chance.getrandbits(4 * n))
 
 
 def new_branch():
