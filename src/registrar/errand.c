@@ -176,23 +176,19 @@ static bool send_now(struct errand *e)
 {
     struct registrar *r = e->r;
     struct aor *a = location_find(r->with.location, e->hash);
-    const struct upstream *u = upstreams_of(r->with.upstreams, e->hash);
-    struct server_tx *phone = server_get(r->with.transactions, e->server);
-    struct buf out = buf_make(r->with.transactions->scratch, DATAGRAM_MAX);
-    struct client_tx *tx = client_begin(r->with.transactions, SIP_REGISTER, &u->flow, 0,
-                                        &errand_user, r, handle_pack(e->handle));
+    const struct server_tx *phone = server_get(r->with.transactions, e->server);
+    struct buf out;
+    struct client_tx *tx;
 
+    e->asked_s = e->removes ? 0 : demand_expires_s(demand_of(r, e->hash), r->upstream_expires_s);
+    tx = outgoing_prepare(&(struct outgoing){r, a, e->asked_s, phone ? phone->request : NULL,
+                                             &errand_user, handle_pack(e->handle)},
+                          &out);
     if (!tx)
         return false;
-    e->asked_s = e->removes ? 0 : demand_expires_s(demand_of(r, e->hash), r->upstream_expires_s);
     e->state = ERRAND_SENT;
     e->late_at_ms = r->rt->now_ms + LATE_MS;
     e->client = tx->handle;
-    outgoing_build(&out, r, a, tx, e->asked_s, phone ? phone->request : NULL);
-    if (out.overflow) {
-        client_abandon(tx);
-        return false;
-    }
     runtime_count(r->rt, COUNTER_REGISTER_UPSTREAM);
     if (!e->own && !e->stranger && lease_held(&a->lease, r->rt->now_ms) &&
         !rules_lease_due(&a->lease, r->rt->now_ms))
@@ -521,6 +517,18 @@ static void refused(struct errand *e, struct aor *a, const struct sip_message *r
     e->answer_by_ms = 0;
 }
 
+static void send_again(struct errand *e)
+{
+    struct registrar *r = e->r;
+    uint64_t hash = e->hash;
+
+    e->repeats++;
+    if (!pace(e)) {
+        lane_run(r, hash);
+        lease_settle(r, hash);
+    }
+}
+
 /* 423: ask for more. 482: the main registrar took it for a copy; a new CSeq
  * makes it another request. True: sent again. */
 static bool repeat(struct errand *e, const struct sip_message *response)
@@ -539,13 +547,7 @@ static bool repeat(struct errand *e, const struct sip_message *response)
     } else if (response->status != 482) {
         return false;
     }
-    uint64_t hash = e->hash;
-
-    e->repeats++;
-    if (!pace(e)) {
-        lane_run(r, hash);
-        lease_settle(r, hash);
-    }
+    send_again(e);
     return true;
 }
 
@@ -582,7 +584,7 @@ static bool surely_refused(const struct errand *e)
     return e->stranger && u->openness == UPSTREAM_CLOSED;
 }
 
-/* No answer within timer F. */
+/* No answer within timer F, or none can come. */
 static void on_timeout(void *self, struct client_tx *tx)
 {
     struct registrar *r = self;
@@ -591,12 +593,15 @@ static void on_timeout(void *self, struct client_tx *tx)
 
     if (!e)
         return;
-    if (a) {
-        if (!surely_refused(e))
-            lease_lost(r, a, e->asked_s);
-        if (e->own)
-            lease_own_failed(r, a, e->removes, 0, 0);
+    if (a && !surely_refused(e))
+        lease_lost(r, a, e->asked_s);
+    /* RFC 3261 18.4: its connection has closed. Again, by datagram. */
+    if (!flow_alive(r->rt->ports, &tx->flow) && e->repeats < REPEATS_MAX) {
+        send_again(e);
+        return;
     }
+    if (a && e->own)
+        lease_own_failed(r, a, e->removes, 0, 0);
     if (e->answer_by_ms && !survive(e))
         answer_unavailable_in(r, e->server, NULL);
     errand_finish(e);

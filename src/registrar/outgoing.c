@@ -50,10 +50,12 @@ static void put_request_line(struct buf *out, const struct sip_message *phone, s
  * and credentials. Expires header and parameter both, and equal: main
  * registrars differ in which they believe.
  */
-void outgoing_build(struct buf *out, struct registrar *r, struct aor *a, const struct client_tx *tx,
-                    uint32_t expires_s, const struct sip_message *phone)
+static void put_register(struct buf *out, const struct outgoing *o, const struct upstream *u,
+                         const struct client_tx *tx)
 {
-    const struct upstream *u = upstreams_of(r->with.upstreams, a->hash);
+    struct registrar *r = o->r;
+    struct aor *a = o->aor;
+    const struct sip_message *phone = o->phone;
     struct sip_nameaddr to;
     struct sip_fault fault;
     struct span to_uri = aor_to_uri(a);
@@ -77,12 +79,44 @@ void outgoing_build(struct buf *out, struct registrar *r, struct aor *a, const s
     buf_lit(out, " REGISTER\r\nContact: <");
     contact_put_uri(out, u, aor_text(a), a->hash);
     buf_lit(out, ">;expires=");
-    buf_u64(out, expires_s);
+    buf_u64(out, o->expires_s);
     buf_lit(out, "\r\nExpires: ");
-    buf_u64(out, expires_s);
+    buf_u64(out, o->expires_s);
     buf_lit(out, "\r\n");
     if (phone)
         put_credentials(out, phone);
     buf_lit(out, "User-Agent: midreg\r\n");
     sip_put_end(out, SPAN_NONE);
+}
+
+/* NULL: no memory, or more than a datagram holds. */
+static struct client_tx *prepare(const struct outgoing *o, const struct upstream *u,
+                                 const struct flow *flow, struct buf *out)
+{
+    struct transactions *t = o->r->with.transactions;
+    struct client_tx *tx = client_begin(t, SIP_REGISTER, flow, 0, o->user, o->r, o->owner);
+
+    *out = buf_make(t->scratch, DATAGRAM_MAX);
+    if (!tx)
+        return NULL;
+    put_register(out, o, u, tx);
+    if (!out->overflow)
+        return tx;
+    client_abandon(tx);
+    return NULL;
+}
+
+struct client_tx *outgoing_prepare(const struct outgoing *o, struct buf *out)
+{
+    struct upstream *u = upstreams_of(o->r->with.upstreams, o->aor->hash);
+    struct client_tx *tx = prepare(o, u, &u->flow, out);
+    struct flow flow;
+
+    if (!tx || out->n <= UPSTREAM_DATAGRAM_MAX)
+        return tx;
+    /* RFC 3261 18.1.1. Written anew in any case: what begins a connection sends an
+     * OPTIONS, which is built in the same room. */
+    client_abandon(tx);
+    upstream_route(u, out->n, &flow);
+    return prepare(o, u, &flow, out);
 }

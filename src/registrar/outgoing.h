@@ -10,11 +10,21 @@
 #include "registrar/driver.h"
 #include "transaction/client.h"
 
+struct outgoing {
+    struct registrar *r;
+    struct aor *aor;
+    uint32_t expires_s;              /* 0 removes our contact */
+    const struct sip_message *phone; /* on whose behalf it goes; NULL: midreg's own */
+    const struct client_user *user;  /* of the transaction, with the registrar as its self */
+    uint64_t owner;
+};
+
 /*
- * Writes the whole request; takes the lease's next CSeq. `expires_s` 0 removes
- * our contact. `phone`: the REGISTER on whose behalf it goes, or NULL.
+ * A transaction for it, and the whole request in *out, to be given to
+ * client_send() at once. Takes the lease's next CSeq. More than 1300 bytes go over
+ * a connection, where the upstream takes one (RFC 3261 18.1.1). NULL: no memory,
+ * or more than a datagram holds.
  */
-void outgoing_build(struct buf *out, struct registrar *r, struct aor *a, const struct client_tx *tx,
-                    uint32_t expires_s, const struct sip_message *phone);
+struct client_tx *outgoing_prepare(const struct outgoing *o, struct buf *out);
 
 #endif

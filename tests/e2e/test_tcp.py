@@ -457,6 +457,26 @@ def test_large_requests_reach_the_main_registrar_by_tcp_once_it_has_answered_the
     assert small.final().status == 486
 
 
+def test_a_large_register_goes_up_by_tcp_and_its_answer_comes_back(house):
+    listener = house.registrar.listen()
+    house.registrar.passwords["al"], house.registrar.trusted = "secret", False
+    house.start(auth="upstream")
+    al = house.phone("al", "secret")
+
+    def large_register():
+        """What the main registrar gets of a REGISTER with credentials of 2000 bytes."""
+        contact = "<%s>;n=%d" % (al.uri, len(house.registrar.of("al")))  # another each time: goes up
+        challenge = al.register_once(contacts=[contact])
+        assert challenge.status == 401
+        al.meet(challenge.get("www-authenticate"))
+        name, value = "Authorization", al.credentials("REGISTER", al.registrar_uri) + ', padding="%s"' % ("x" * 2000)
+        assert al.register_once(contacts=[contact], headers=[(name, value)]).status == 200
+        return house.registrar.of("al")[-1].request.source
+    assert not isinstance(large_register(), Connection), "nobody waits for a connection"
+    connection = listener.wait_connection()
+    poll(lambda: large_register() is connection, "a large REGISTER comes by TCP")
+
+
 def test_a_main_registrar_without_tcp_gets_large_requests_by_datagram(house):
     house.start(upstream={"challenges-calls": True})
     al = house.registered("al")
