@@ -21,7 +21,7 @@ struct plan {
     unsigned jobs;
     bool twice; /* --check-determinism */
     bool stats;
-    const char *more; /* options that a replay needs */
+    char more[96]; /* options that a replay needs */
 };
 
 static const char usage[] =
@@ -205,6 +205,15 @@ static bool read_auth(const char *text, struct sim_options *o)
     return strcmp(text, "none") == 0 || strcmp(text, "upstream") == 0;
 }
 
+/* An option that makes it another day. */
+static bool remember(struct plan *plan, const char *name)
+{
+    size_t n = strlen(plan->more);
+
+    return (size_t)snprintf(plan->more + n, sizeof plan->more - n, " --%s %s", name, optarg) <
+           sizeof plan->more - n;
+}
+
 static bool take_option(int option, struct plan *plan)
 {
     struct sim_options *o = &plan->options;
@@ -214,12 +223,12 @@ static bool take_option(int option, struct plan *plan)
         return read_seeds(optarg, plan);
     case 'p':
         o->phones = (unsigned)atoi(optarg);
-        return o->phones >= 2 && o->phones <= 20000;
+        return o->phones >= 2 && o->phones <= 20000 && remember(plan, "phones");
     case 'h':
         o->day_us = (uint64_t)(atof(optarg) * (double)HOUR);
-        return o->day_us >= HOUR;
+        return o->day_us >= HOUR && remember(plan, "hours");
     case 'a':
-        return read_auth(optarg, o);
+        return read_auth(optarg, o) && remember(plan, "auth");
     case 'j':
         plan->jobs = (unsigned)atoi(optarg);
         return plan->jobs >= 1 && plan->jobs <= JOBS_MAX;
@@ -262,8 +271,7 @@ int main(int argc, char **argv)
 {
     struct plan plan = {.options = {.phones = 200, .day_us = 24 * HOUR, .trace.aor = NO_AOR},
                         .first = 1,
-                        .last = 20,
-                        .more = ""};
+                        .last = 20};
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
     uint64_t failed, seeds;
 

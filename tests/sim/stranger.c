@@ -153,6 +153,15 @@ static void put_attack(struct sim *s, struct buf *out, struct phone *victim, enu
     }
 }
 
+/* Leaves it open until his next attack. */
+static void send_over_wire(struct sim *s, struct span bytes)
+{
+    struct address from = s->strangers.address;
+
+    from.port = (uint16_t)(10000 + s->strangers.number % 50000);
+    wire_put(s, wire_connect(s, WIRE_STRANGER, &from), bytes);
+}
+
 void strangers_event(struct sim *s)
 {
     struct strangers *x = &s->strangers;
@@ -162,6 +171,7 @@ void strangers_event(struct sim *s)
     enum attack attack = (enum attack)(first + chance_below(&x->chance, ATTACKS - first));
     struct address from = x->address;
 
+    wires_close_all(s, WIRE_STRANGER, (enum wire_close)chance_below(&x->chance, 3));
     if (sim_evening(s))
         return;
     queue_push(&s->queue, s->now_us + 1000000 + chance_around(&x->chance, ATTACK_MEAN),
@@ -174,7 +184,10 @@ void strangers_event(struct sim *s)
          memmem(out.p, out.n, "Call-ID: s", 10)))
         from = victim->public;
     trace_message(s, victim->aor, "  stranger > midreg", buf_done(&out));
-    network_send(s, &from, &s->world.midreg, buf_done(&out));
+    if (address_equal(&from, &x->address) && chance_percent(&x->chance, 25))
+        send_over_wire(s, buf_done(&out));
+    else
+        network_send(s, &from, &s->world.midreg, buf_done(&out));
 }
 
 void strangers_receive(struct sim *s, const struct address *to, struct span bytes)

@@ -232,9 +232,19 @@ static void read_by_midreg(struct sim *s, struct wire *w, struct span bytes)
         wire_cut(s, w);
 }
 
+/* Now and then it ends a connection rather than take a call from it: nobody must
+ * notice, as the call may go by datagram. */
+static bool pbx_drops(struct sim *s, const struct wire *w, struct span message)
+{
+    return chance_percent(dice(s), 5) && message.n > 7 && memcmp(message.p, "INVITE ", 7) == 0 &&
+           !pbx_uses(s, w->flow.connection);
+}
+
 static void give_to_peer(struct sim *s, struct wire *w, struct span message)
 {
-    if (w->owner == WIRE_PBX) {
+    if (w->owner == WIRE_PBX && pbx_drops(s, w, message)) {
+        wire_close(s, w, WIRE_RESET);
+    } else if (w->owner == WIRE_PBX) {
         s->pbx.via = w->flow.connection;
         pbx_receive(s, message);
         s->pbx.via = 0;
