@@ -143,9 +143,11 @@ void check_sent(struct sim *s, const struct address *to, struct span datagram)
 /* The value of ";line=" in a contact. */
 static struct span line_of(struct span uri)
 {
-    const char *at = memmem(uri.p, uri.n, ";line=", 6);
+    const char *at = memrchr(uri.p, ';', uri.n);
 
-    return at ? span_between(at + 6, uri.p + uri.n) : SPAN_NONE;
+    return at && uri.p + uri.n - at > 6 && memcmp(at, ";line=", 6) == 0
+               ? span_between(at + 6, uri.p + uri.n)
+               : SPAN_NONE;
 }
 
 static bool sent_from(const struct phone *p, const struct address *peer)

@@ -22,25 +22,37 @@ static struct chance *dice(struct sim *s)
 
 /* ---- addresses and contacts ---------------------------------------------------- */
 
+static void write_contact(const struct phone *p, struct contact_truth *c)
+{
+    struct buf out = buf_make(c->text, sizeof c->text);
+
+    buf_lit(&out, "sip:p");
+    buf_u64(&out, p->index);
+    buf_char(&out, '@');
+    address_put(&out, &c->local);
+    buf_str(&out, p->habits.by_stream ? ";transport=tcp;line=" : ";line=");
+    buf_u64(&out, p->index);
+    buf_char(&out, '-');
+    buf_u64(&out, c->line);
+    c->text_n = (uint8_t)out.n;
+}
+
 struct contact_truth *phone_contact(struct phone *p, uint32_t line)
 {
     struct contact_truth *c = &p->contacts[line % PHONE_CONTACTS];
 
-    if (c->line != line)
+    if (c->line != line) {
         *c = (struct contact_truth){.line = line, .local = p->local};
+        write_contact(p, c);
+    }
     return c;
 }
 
 void phone_put_contact(struct buf *out, struct phone *p, uint32_t line)
 {
-    buf_lit(out, "sip:p");
-    buf_u64(out, p->index);
-    buf_char(out, '@');
-    address_put(out, &phone_contact(p, line)->local);
-    buf_str(out, p->habits.by_stream ? ";transport=tcp;line=" : ";line=");
-    buf_u64(out, p->index);
-    buf_char(out, '-');
-    buf_u64(out, line);
+    const struct contact_truth *c = phone_contact(p, line);
+
+    buf_put(out, c->text, c->text_n);
 }
 
 bool phone_of_line(const struct sim *s, struct span line, uint32_t *phone, uint32_t *number)
@@ -291,6 +303,10 @@ static void receive(struct sim *s, struct phone *p, struct span bytes)
     if (trace_wants(s, p->aor)) {
         snprintf(who, sizeof who, "  midreg > phone %u", p->index);
         trace_message(s, p->aor, who, bytes);
+    }
+    if (phone_register_quick(s, p, bytes)) {
+        phone_arm(s, p);
+        return;
     }
     if (sip_parse(bytes, m, &fault) != SIP_PARSED) {
         check_fail(s, 0, p->aor, "midreg sent phone %u what is not SIP: %s", p->index,

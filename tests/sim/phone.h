@@ -50,9 +50,11 @@ struct phone_habits {
 struct contact_truth {
     uint32_t line;
     struct address local; /* what stands in it */
-    uint64_t added_us;    /* a REGISTER that adds it was last sent */
-    uint64_t proved_us;   /* the main registrar last accepted credentials for it */
-    uint64_t removed_us;  /* the phone got a 200 to its removal */
+    uint8_t text_n;
+    char text[95];       /* of its URI */
+    uint64_t added_us;   /* a REGISTER that adds it was last sent */
+    uint64_t proved_us;  /* the main registrar last accepted credentials for it */
+    uint64_t removed_us; /* the phone got a 200 to its removal */
 };
 
 enum register_kind { REGISTER_ADD, REGISTER_SWAP, REGISTER_REMOVE, REGISTER_REMOVE_ALL };
@@ -218,6 +220,8 @@ struct contact_truth *phone_contact(struct phone *p, uint32_t line);
 
 void phone_register(struct sim *s, struct phone *p, enum register_kind kind);
 void phone_register_timer(struct sim *s, struct phone *p);
+/* True: it was the awaited 200, and was dealt with. */
+bool phone_register_quick(struct sim *s, struct phone *p, struct span text);
 void phone_register_answer(struct sim *s, struct phone *p, const struct sip_message *m);
 
 /* The connection over which it was sent is gone. */

@@ -10,6 +10,7 @@
 
 #define CHALLENGES_MAX 3
 #define LEAVE_TRIES    4
+#define VIA_WITHIN     200 /* the topmost */
 /* A `*` removes what others registered; so long a copy of it may be on its way. */
 #define ALL_REMOVED_GRACE (6 * SECOND)
 
@@ -238,10 +239,9 @@ static int64_t granted_s(struct phone *p, const struct sip_message *m)
     return -1;
 }
 
-static void added(struct sim *s, struct phone *p, const struct sip_message *m)
+static void added(struct sim *s, struct phone *p, int64_t seconds)
 {
     struct register_tx *tx = &p->tx;
-    int64_t seconds = granted_s(p, m);
 
     if (seconds < 0 || seconds > tx->asked_s) {
         if (s->people.list[p->aor].all_removed_us < tx->sent_us &&
@@ -275,7 +275,8 @@ static void removed(struct sim *s, struct phone *p)
     phone_turn_off(s, p);
 }
 
-static void succeeded(struct sim *s, struct phone *p, const struct sip_message *m)
+/* `seconds`: what was granted to its contact, as granted_s() says. */
+static void succeeded(struct sim *s, struct phone *p, int64_t seconds)
 {
     if (!p->habits.preemptive)
         p->nonce[0] = '\0';
@@ -284,7 +285,7 @@ static void succeeded(struct sim *s, struct phone *p, const struct sip_message *
         removed(s, p);
         return;
     }
-    added(s, p, m);
+    added(s, p, seconds);
     if (p->mind == PHONE_LEAVING) {
         p->view.valid = false;
         p->act_us = s->now_us;
@@ -334,6 +335,48 @@ static void refused(struct sim *s, struct phone *p, const struct sip_message *m)
     }
 }
 
+static void put_branch(struct buf *out, const struct phone *p)
+{
+    buf_lit(out, "branch=z9hG4bKr");
+    buf_u64(out, p->index);
+    buf_char(out, 'x');
+    buf_u64(out, p->tx.number);
+}
+
+/* Most of what phones hear is a 200 to a REGISTER. Only every eighth is read as
+ * SIP is read; of the others what matters is looked for in the text. */
+bool phone_register_quick(struct sim *s, struct phone *p, struct span text)
+{
+    char room[160];
+    struct buf want = buf_make(room, sizeof room);
+    struct span rest, digits;
+    const char *at;
+    uint32_t seconds;
+
+    if (!p->tx.busy || removes(p->tx.kind) || s->trace.datagrams % 8 == 0 || text.n < VIA_WITHIN ||
+        memcmp(text.p, "SIP/2.0 200 ", 12) != 0)
+        return false;
+    put_branch(&want, p);
+    at = memmem(text.p, VIA_WITHIN, want.p, want.n);
+    if (!at || (at[want.n] != ';' && at[want.n] != '\r'))
+        return false;
+    want.n = 0;
+    buf_char(&want, '<');
+    phone_put_contact(&want, p, p->line);
+    buf_lit(&want, ">;expires=");
+    at = memmem(at, (size_t)(text.p + text.n - at), want.p, want.n);
+    if (!at)
+        return false;
+    rest = span_between(at + want.n, text.p + text.n);
+    digits = span_make(rest.p, 0);
+    while (digits.n < rest.n && digits.p[digits.n] >= '0' && digits.p[digits.n] <= '9')
+        digits.n++;
+    if (!span_u32(digits, &seconds))
+        return false;
+    succeeded(s, p, seconds);
+    return true;
+}
+
 /* Is it the answer to the REGISTER that is on its way? */
 static bool belongs(const struct phone *p, const struct sip_message *m)
 {
@@ -342,11 +385,9 @@ static bool belongs(const struct phone *p, const struct sip_message *m)
     struct sip_via via;
     struct sip_fault fault;
 
-    buf_lit(&branch, "z9hG4bKr");
-    buf_u64(&branch, p->index);
-    buf_char(&branch, 'x');
-    buf_u64(&branch, p->tx.number);
-    return p->tx.busy && sip_via_top(m, &via, &fault) && span_eq(via.branch, buf_done(&branch));
+    put_branch(&branch, p);
+    return p->tx.busy && sip_via_top(m, &via, &fault) &&
+           span_eq(via.branch, span_make(branch.p + 7, branch.n - 7));
 }
 
 void phone_register_answer(struct sim *s, struct phone *p, const struct sip_message *m)
@@ -354,7 +395,7 @@ void phone_register_answer(struct sim *s, struct phone *p, const struct sip_mess
     if (!belongs(p, m) || m->status < 200)
         return;
     if (m->status < 300)
-        succeeded(s, p, m);
+        succeeded(s, p, removes(p->tx.kind) ? 0 : granted_s(p, m));
     else if (m->status == 401 || m->status == 407)
         challenged(s, p, m);
     else
