@@ -174,6 +174,10 @@ void core_flow_closed(struct core *c, const struct flow *flow)
     upstreams_flow_closed(&c->upstreams, flow);
     client_flow_closed(&c->transactions, flow);
     registrar_flow_closed(c->registrar, flow);
+    /* The peer may have ended its side alone; without an answer to wait for that
+     * is the end. */
+    if (!server_owes(&c->transactions, flow))
+        c->rt.ports->stream_close(c->rt.ports->world, flow);
 }
 
 void core_durable(struct core *c, uint64_t sequence)

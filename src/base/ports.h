@@ -48,7 +48,8 @@ struct ports {
      * told. */
     void (*stream_close)(void *world, const struct flow *flow);
     /* Is this stream connected, or connecting? No longer when the peer has ended
-     * its side; but answers committed to it are still written for half a minute. */
+     * its side; but answers committed to it are still written for half a minute, or
+     * until it is closed. */
     bool (*flow_alive)(void *world, const struct flow *flow);
 
     /* Makes change number `sequence` durable. True: it is already. Else the

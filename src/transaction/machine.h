@@ -40,6 +40,11 @@ bool server_match_tags(const struct server_tx *tx, const struct sip_message *req
 void connection_join(struct client_tx *tx);
 void connection_leave(struct client_tx *tx);
 struct client_tx *connection_first(const struct transactions *t, const struct flow *flow);
+/* A request that came over a connection: it owes an answer from now on; it has been
+ * paid, or never will be. Without memory it is not counted, and its answer may need
+ * another connection. */
+void connection_owe(struct server_tx *tx);
+void connection_pay(struct server_tx *tx);
 
 /* branch.c */
 struct branch {

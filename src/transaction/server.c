@@ -150,6 +150,7 @@ struct server_tx *server_begin(struct transactions *t, const struct sip_message 
         return NULL;
     }
     server_stateless_tag(t->rt, request, tx->to_tag);
+    connection_owe(tx);
     return tx;
 }
 
@@ -157,6 +158,7 @@ void server_free(struct server_tx *tx)
 {
     wheel_disarm(&tx->t->rt->wheel, &tx->timer);
     table_remove(&tx->t->server_keys, tx->key);
+    connection_pay(tx);
     drop_answer(tx);
     arena_fini(&tx->arena);
     slab_free(&tx->t->servers, tx->handle);
@@ -304,6 +306,19 @@ static void server_complete(struct server_tx *tx, int status, struct span answer
     server_end_in(tx, reliable ? 0 : SIP_T64_MS); /* timer J */
 }
 
+/* The final answer is on its way. Was it the last for a peer that has ended its
+ * side? Then nothing more can come or go. */
+static void server_pay(struct server_tx *tx)
+{
+    const struct ports *ports = tx->t->rt->ports;
+
+    if (!tx->owed)
+        return;
+    connection_pay(tx);
+    if (!server_owes(tx->t, &tx->source) && !flow_alive(ports, &tx->source))
+        ports->stream_close(ports->world, &tx->source);
+}
+
 void server_respond(struct server_tx *tx, int status, struct span answer)
 {
     bool open = tx->state == SERVER_TRYING || tx->state == SERVER_PROCEEDING;
@@ -315,6 +330,8 @@ void server_respond(struct server_tx *tx, int status, struct span answer)
         server_complete(tx, status, answer);
     else if (open)
         server_provisional(tx, status, answer);
+    if (status >= 200)
+        server_pay(tx);
 }
 
 void server_reply(struct server_tx *tx, int status, const char *reason, struct span fields)

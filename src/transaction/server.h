@@ -48,6 +48,7 @@ struct server_tx {
     uint64_t end_ms;      /* H, I, J, L */
     uint32_t interval_ms; /* G */
     int status;           /* of the last answer; 0: none yet */
+    bool owed;            /* counted for its connection: server_owes() */
     bool cancelled;       /* the user was told */
     bool reopened;        /* `reply_to` is a connection of our own, the request's has gone */
     char *answer;         /* the last answer, for retransmissions */
@@ -74,6 +75,13 @@ struct server_tx *server_begin(struct transactions *t, const struct sip_message 
                                const struct flow *from, const struct server_user *user, void *self);
 
 struct server_tx *server_get(struct transactions *t, struct handle h);
+
+/*
+ * Does a request that came over this connection wait for its final answer? If not,
+ * one whose peer has ended its side is of no use any more and may be closed; else it
+ * is closed here with the last of these answers.
+ */
+bool server_owes(const struct transactions *t, const struct flow *flow);
 
 /* The user no longer wants to be told anything: the transaction goes on alone. */
 void server_forget(struct server_tx *tx);

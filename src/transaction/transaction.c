@@ -17,6 +17,7 @@ bool transactions_init(struct transactions *t, struct runtime *rt)
     slab_init(&t->clients, sizeof(struct client_tx), CLIENT_TX_MAX);
     table_init(&t->server_keys);
     table_init(&t->connections);
+    table_init(&t->owed);
     server_init(t);
     client_init(t);
     return true;
@@ -35,6 +36,7 @@ void transactions_fini(struct transactions *t)
     slab_fini(&t->clients);
     table_fini(&t->server_keys);
     table_fini(&t->connections);
+    table_fini(&t->owed);
     free(t->scratch);
     t->scratch = NULL;
 }

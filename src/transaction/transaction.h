@@ -28,6 +28,7 @@ struct transactions {
     struct slab clients; /* struct client_tx */
     struct table server_keys;
     struct table connections; /* number -> the first client_tx sent over it */
+    struct table owed;        /* number -> how many of its requests wait for an answer */
     char *scratch;            /* DATAGRAM_MAX bytes, for building a message before it is kept;
                                  server_reply(), client_cancel() and client_receive() use it */
 };

@@ -425,6 +425,30 @@ def test_row10_absorbed_registers_keep_the_connection_alive(house):
     assert len(house.registrar.of("al")) == 1
 
 
+# -- the peer ends its side ---------------------------------------------------------------------------------------
+def test_a_connection_of_which_the_peer_ended_its_side_is_closed_when_nothing_is_owed(house):
+    house.start()
+    al = registered(house)
+    al.connection.end_sending()
+    al.connection.wait_ended()
+
+
+def test_an_answer_that_is_owed_leaves_before_the_connection_is_closed(house):
+    house.start()
+    registered(house, "bo")
+    house.registrar.held = []
+    al = house.tcp_phone("al")
+    request = al.register_request()
+    al.send(request, al.server)
+    house.registrar.wait_register("al")
+    al.connection.end_sending()
+    house.midreg.status()
+    assert not al.connection.ended
+    house.registrar.release()
+    assert al.wait(is_response(request, 200), "answer").status == 200
+    al.connection.wait_ended()
+
+
 # -- to the main registrar ---------------------------------------------------------------------------------------
 def large_call(al):
     return al.call("sip:100@example.com", headers=[("X-Large", LARGE.decode())])

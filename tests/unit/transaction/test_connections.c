@@ -1,6 +1,9 @@
-/* Client transactions find the connection that they were sent over, and it them. */
+/* Client transactions find the connection that they were sent over, and it them; a
+ * connection knows whether one of its requests waits for its answer. */
 #include "talk.h"
 #include "transaction/machine.h"
+
+#include <stdio.h>
 
 #define MANY 6
 
@@ -138,6 +141,65 @@ static void test_never_sent(void **state)
     assert_int_equal(count(k, 7), 1);
 }
 
+/* ---- what is owed -------------------------------------------------------------------- */
+
+/* A request over connection 7. */
+static struct server_tx *owe(struct talk *k, const char *method, const char *branch)
+{
+    struct flow from = flow_of(k, 7);
+    char via[128];
+
+    snprintf(via, sizeof via, "SIP/2.0/TCP 10.0.0.1:5060;branch=z9hG4bK%s", branch);
+    talk_request(k, method, via, "<sip:alice@example.com>", "");
+    struct server_tx *tx = server_begin(&k->t, &k->m, &from, &talk_server_user, k);
+    assert_non_null(tx);
+    return tx;
+}
+
+static bool closed(const struct talk *k)
+{
+    for (unsigned i = 0; i < k->fake.dead_count; i++)
+        if (k->fake.dead[i] == 7)
+            return true;
+    return false;
+}
+
+static void test_owed_until_the_final_answer(void **state)
+{
+    struct talk *k = *state;
+    struct flow flow = flow_of(k, 7), other = flow_of(k, 8);
+
+    assert_false(server_owes(&k->t, &flow));
+    struct server_tx *one = owe(k, "INVITE", "one");
+    struct server_tx *two = owe(k, "OPTIONS", "two");
+    assert_true(server_owes(&k->t, &flow));
+    assert_false(server_owes(&k->t, &other));
+    server_reply(two, 200, NULL, SPAN_NONE);
+    server_reply(one, 180, NULL, SPAN_NONE);
+    assert_true(server_owes(&k->t, &flow));
+    server_reply(one, 200, NULL, SPAN_NONE);
+    assert_false(server_owes(&k->t, &flow));
+    server_reply(one, 200, NULL, SPAN_NONE); /* RFC 6026: one more */
+    assert_false(server_owes(&k->t, &flow));
+    assert_false(closed(k)); /* its peer may go on */
+    fake_advance(&k->fake, 40000);
+}
+
+/* The peer has ended its side: closed with the last answer, not before. */
+static void test_closed_with_the_last_answer(void **state)
+{
+    struct talk *k = *state;
+    struct server_tx *one = owe(k, "OPTIONS", "one");
+    struct server_tx *two = owe(k, "OPTIONS", "two");
+
+    k->fake.streams_dead = true;
+    server_reply(one, 200, NULL, SPAN_NONE);
+    assert_false(closed(k));
+    server_reply(two, 486, NULL, SPAN_NONE);
+    assert_true(closed(k));
+    fake_advance(&k->fake, 40000);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -146,6 +208,8 @@ int main(void)
         IN_TALK(test_first_leaves_then_closed),
         IN_TALK(test_datagrams),
         IN_TALK(test_never_sent),
+        IN_TALK(test_owed_until_the_final_answer),
+        IN_TALK(test_closed_with_the_last_answer),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
