@@ -5,6 +5,7 @@ columns say and how to name what it sees in the words of the others.
 """
 import contextlib
 import re
+from collections import namedtuple
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ from toolkit.simulation import SimulatedHouse
 DOCUMENT = Path(__file__).parents[2] / "docs" / "registration.md"
 COLUMNS = ("registered", "who", "what", "credentials", "proof", "hears", "gets", "after")
 SECRET = "secret"
+
+# Of one REGISTER: what went up and what came back, in the document's words; did the main registrar accept
+# the phone's credentials?
+Seen = namedtuple("Seen", "heard told accepted")
 
 
 class Wire:
@@ -104,13 +109,17 @@ class Scene:
             return self.house.phone("al", SECRET)
         phone = self.phone(letter)
         if how == "moved":
-            moved = self.house.phone("al", SECRET)
-            moved.call_id, moved.cseq, moved.uri, moved.tag = phone.call_id, phone.cseq, phone.uri, phone.tag
-            return moved
+            return self.moved(phone)
         if how == "rebooted":
             self.before_reboot = (phone.call_id, phone.cseq)
             phone.call_id, phone.cseq = "rebooted-" + phone.call_id, 0
         return phone
+
+    def moved(self, phone):
+        """The same phone at another address."""
+        moved = self.house.phone("al", SECRET)
+        moved.call_id, moved.cseq, moved.uri, moved.tag = phone.call_id, phone.cseq, phone.uri, phone.tag
+        return moved
 
     def authorize(self, phone, credentials):
         """The Authorization field to send, for a nonce that somebody else was given."""
@@ -139,7 +148,8 @@ class Scene:
         }
         return phone.register_request(headers=headers, **kinds[what])
 
-    def ask(self, row):
+    def ask(self, row, elsewhere=False):
+        """`elsewhere`: but the REGISTER comes from another address than it should."""
         phone = self.asker(row["who"])
         if row["what"] == "old":
             phone.cseq += 5
@@ -148,11 +158,18 @@ class Scene:
             phone.last_request = phone.register_request()
             assert phone.exchange(phone.last_request, phone.server).status == 200
             phone.copies.clear()
+        what = row["what"]
+        if elsewhere:
+            phone = self.moved(phone)
+            if what == "repeat":  # from there it is no copy, and would come too late (RFC 3261 10.3)
+                what = "register"
         headers = self.authorize(phone, row["credentials"])
         before = len(self.registrar.of("al"))
-        answer = phone.exchange(self.request(phone, row["what"], headers), phone.server)
+        answer = phone.exchange(self.request(phone, what, headers), phone.server)
         self.house.fence()
-        return self.heard(self.registrar.of("al")[before:]), self.told(answer)
+        registers = self.registrar.of("al")[before:]
+        accepted = any(r.status == 200 and r.request.has("authorization") for r in registers)
+        return Seen(self.heard(registers), self.told(answer), accepted)
 
     # -- the words for what is seen ------------------------------------------------------------
     @staticmethod
@@ -183,27 +200,40 @@ class Scene:
 
 
 @contextlib.contextmanager
-def played(directory, world, row):
-    """The house after this row, and what was seen in it."""
+def played(directory, world, row, **how):
+    """The scene after this row, and what was seen in it."""
+    directory.mkdir()
     with contextlib.closing(world.house(directory)) as house:
         scene = Scene(world, house, row)
-        heard, told = scene.ask(row)
-        yield house, (heard, told, scene.after())
+        yield scene, scene.ask(row, **how)
+
+
+def proof_of(directory, world, row, seen):
+    """Why it was believed. The flow was the proof if the same is not believed from elsewhere."""
+    if not seen.told.startswith("200"):
+        return "none"
+    if seen.accepted:
+        return "main registrar"
+    with played(directory, world, row, elsewhere=True) as (_, moved):
+        if moved.accepted or not moved.told.startswith("200"):
+            return "flow"
+    return "network" if row["auth"] == "none" else "none"  # there was nothing to prove
 
 
 @pytest.mark.parametrize("world", WORLDS)
 @pytest.mark.parametrize("row", list(rows()), ids=name_of)
 def test_row(tmp_path, row, world):
-    with played(tmp_path, WORLDS[world], row) as (_, seen):
-        assert seen == (row["hears"], row["gets"], row["after"])
+    with played(tmp_path / "here", WORLDS[world], row) as (scene, seen):
+        assert (seen.heard, seen.told, scene.after()) == (row["hears"], row["gets"], row["after"])
+    assert proof_of(tmp_path / "elsewhere", WORLDS[world], row, seen) == row["proof"]
 
 
 def test_the_simulation_says_the_same_bytes_each_time(tmp_path):
     row = next(r for r in rows() if "lease due" in r["registered"] and r["credentials"] == "good")
     transcripts = []
-    for _ in range(2):
-        with played(tmp_path, Simulation, row) as (house, _):
-            transcripts.append(house.world.transcript)
+    for time in ("first", "second"):
+        with played(tmp_path / time, Simulation, row) as (scene, _):
+            transcripts.append(scene.house.world.transcript)
     assert len(transcripts[0]) > 50 and transcripts[0] == transcripts[1]
 
 
