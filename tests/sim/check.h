@@ -6,7 +6,8 @@
  * holds two contacts of ours; 4 phones ring once, and somebody rings; 5 all ends,
  * nothing leaks; 7 the pacer's rate; 8 no stranger changes anything; 9 a phone that
  * got its 200 is registered, and in calm times every phone gets one. (6, the crash,
- * comes with the store.) check.c looks at registrations, check_call.c at calls.
+ * comes with the store.) Of connections: a binding outlives its own by flow-grace
+ * (1, 9), nothing is asked over a closed one (4), none is noted for ever (5).
  */
 #ifndef MIDREG_SIM_CHECK_H
 #define MIDREG_SIM_CHECK_H
