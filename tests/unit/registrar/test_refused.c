@@ -317,6 +317,45 @@ static void test_lapsed_lease_is_healed_by_the_phone(void **state)
     assert_int_equal(pbx.registers, 2);
 }
 
+/* ---- a phone's own ---------------------------------------------------------------------- */
+
+/* Design 3.4: a 403 or 404 to a phone's REGISTER ends at most the binding whose flow,
+ * Call-ID and contact match it, whatever else fits. */
+static void test_403_ends_what_matches_in_all_three(void **state)
+{
+    static const int statuses[] = {403, 404};
+    static const struct {
+        const char *flow, *call_id, *contact;
+        unsigned left;
+    } rows[] = {
+        {THIRD, "h1", CONTACT_HOME, 2},  /* another flow */
+        {HOME, "evil", CONTACT_HOME, 2}, /* another Call-ID */
+        {HOME, "h1", CONTACT_DESK, 2},   /* another contact: that of the desk */
+        {HOME, "h1", "Contact: <sip:anna@10.0.0.1:5062;x=1>\r\n", 2},
+        {HOME, "h1", "Contact: <sip:anna@10.0.0.1:5062>;x=1\r\n", 1},
+    };
+
+    for (unsigned i = 0; i < 2 * sizeof rows / sizeof rows[0]; i++) {
+        unsigned row = i / 2;
+        char lines[256];
+
+        world_close();
+        upstream(state);
+        phone(HOME, "h1", 1, CONTACT_HOME CREDENTIALS);
+        upstream_accepts();
+        assert_answer(HOME, 200);
+        phone(DESK, "d1", 1, CONTACT_DESK CREDENTIALS);
+        upstream_accepts();
+        assert_answer(DESK, 200);
+        snprintf(lines, sizeof lines, "%s" CREDENTIALS, rows[row].contact);
+        phone(rows[row].flow, rows[row].call_id, 2, lines);
+        upstream_answers(assert_register(3600), statuses[i % 2], "");
+        assert_answer(rows[row].flow, statuses[i % 2]);
+        if (live_contacts() != rows[row].left)
+            fail_msg("row %u: %u", row, live_contacts());
+    }
+}
+
 #define IN(world, test) cmocka_unit_test_setup_teardown(test, world, end)
 
 int main(void)
@@ -332,6 +371,7 @@ int main(void)
         IN(none, test_retry_after_is_bounded),
         IN(none, test_backoff_doubles),
         IN(none, test_survive_max),
+        IN(upstream, test_403_ends_what_matches_in_all_three),
         IN(upstream, test_survival_by_flow),
         IN(upstream, test_lapsed_lease_is_healed_by_the_phone),
     };
