@@ -1,158 +1,13 @@
 /*
  * registrar/rules: the table of design 3.2, and RFC 3261 10.3, cell by cell.
  */
-#include "registrar/rules.h"
-
-#include "fake_ports.h"
-#include "location/location.h"
+#include "ruling.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
 
 #include <cmocka.h>
-
-#define HOME  "10.0.0.1:5062" /* the flow of the binding that is there */
-#define OTHER "10.0.0.9:6000"
-#define CALL  "home@phone"
-
-static struct fake fake;
-static struct location location;
-static struct config config;
-static struct aor *record;
-static char text[65536];
-static struct sip_message message;
-static struct register_request rq;
-static struct outcome out;
-
-static int setup(void **state)
-{
-    (void)state;
-    fake_init(&fake);
-    location_init(&location, &fake.rt);
-    record = NULL;
-    config = (struct config){
-        .auth = AUTH_UPSTREAM,
-        .phone_expires_s = 120,
-        .min_expires_s = 60,
-        .upstream_expires_s = 3600,
-        .max_contacts = 10,
-        .survive_max_ms = 3600000,
-    };
-    return 0;
-}
-
-static int teardown(void **state)
-{
-    (void)state;
-    location_fini(&location);
-    fake_fini(&fake);
-    return 0;
-}
-
-/* ---- the world before the REGISTER -------------------------------------------- */
-
-static void have_record(void)
-{
-    if (record)
-        return;
-    assert_int_equal(location_ensure(&location, SPAN("sip:anna@example.com"),
-                                     SPAN("sip:anna@example.com"), &record),
-                     LOCATION_OK);
-    record->next_binding_id = 1; /* the cases below count from there */
-    record->lease = (struct lease){.granted_s = 3600,
-                                   .until_ms = fake.rt.now_ms + 3000000,
-                                   .may_ms = fake.rt.now_ms + 3000000,
-                                   .means = MEANS_ACL};
-}
-
-static struct binding *have(const char *uri, const char *flow, const char *call_id, uint32_t cseq)
-{
-    struct binding_spec spec = {
-        .uri = span_of(uri),
-        .call_id = span_of(call_id),
-        .flow = fake_flow(flow),
-        .expires_ms = fake.rt.now_ms + 100000,
-        .proved_ms = fake.rt.now_ms - 20000,
-        .granted_s = 120,
-        .cseq = cseq,
-        .q = 1000,
-        .flags = BINDING_FLOW_PROVED,
-    };
-
-    have_record();
-    return location_bind(&location, &record, &spec);
-}
-
-static struct binding *have_home(void)
-{
-    return have("sip:anna@10.0.0.1:5062", HOME, CALL, 5);
-}
-
-static struct binding *have_desk(void)
-{
-    return have("sip:anna@10.0.0.2:5060", "10.0.0.2:5060", "desk", 10);
-}
-
-static void bury(uint32_t id, uint32_t cseq)
-{
-    assert_true(location_bury(&location, record, id, cseq, fake.rt.now_ms + 32000));
-}
-
-/* ---- the REGISTER and what becomes of it ---------------------------------------- */
-
-static void ask(const char *flow, const char *call_id, uint32_t cseq, const char *lines)
-{
-    struct flow from = fake_flow(flow);
-    struct sip_fault fault = {0};
-    int n = snprintf(text, sizeof text,
-                     "REGISTER sip:example.com SIP/2.0\r\n"
-                     "Via: SIP/2.0/UDP %s;branch=z9hG4bK1\r\n"
-                     "From: <sip:anna@example.com>;tag=f\r\n"
-                     "To: <sip:anna@example.com>\r\n"
-                     "Call-ID: %s\r\n"
-                     "CSeq: %u REGISTER\r\n"
-                     "%s"
-                     "Content-Length: 0\r\n\r\n",
-                     flow, call_id, cseq, lines);
-
-    assert_int_equal(sip_parse(span_make(text, (size_t)n), &message, &fault), SIP_PARSED);
-    if (!request_decode(&config, &message, &from, &rq, &fault))
-        fail_msg("%s", fault.reason);
-}
-
-static void decide_with(enum proof proof, uint32_t dice)
-{
-    struct rules_input in = {
-        .record = record,
-        .request = &rq,
-        .proof = proof,
-        .now_ms = fake.rt.now_ms,
-        .dice = dice,
-        .config = &config,
-    };
-
-    memset(&out, 0xff, sizeof out);
-    rules_decide(&in, &out);
-}
-
-/* With the proof that it has by itself. */
-static void decide(void)
-{
-    decide_with(rules_proof(record, &rq, fake.rt.now_ms, &config), 0);
-}
-
-static void assert_refused(int status)
-{
-    assert_int_equal(out.verdict, REG_REFUSED);
-    assert_int_equal(out.status, status);
-    assert_int_equal(out.changes, 0);
-}
-
-#define HOME_CONTACT "Contact: <sip:anna@10.0.0.1:5062>\r\n"
-#define NEW_CONTACT  "Contact: <sip:anna@10.0.0.9:6000>\r\n"
-#define GONE         "Contact: <sip:anna@10.0.0.1:5062>;expires=0\r\n"
-#define STAR         "Contact: *\r\nExpires: 0\r\n"
 
 /* ---- the table of design 3.2 --------------------------------------------------- */
 
@@ -299,8 +154,8 @@ static void test_table(void **state)
 {
     for (size_t i = 0; i < sizeof cells / sizeof cells[0]; i++) {
         check_cell(&cells[i]);
-        teardown(state);
-        setup(state);
+        ruling_teardown(state);
+        ruling_setup(state);
     }
 }
 
@@ -315,8 +170,8 @@ static void test_accepted_upstream(void **state)
         decide_with(PROOF_UPSTREAM, 0);
         if (out.verdict != REG_ABSORBED && out.verdict != REG_ANSWERED)
             fail_msg("%s: verdict %d", cells[i].what, out.verdict);
-        teardown(state);
-        setup(state);
+        ruling_teardown(state);
+        ruling_setup(state);
     }
 }
 
@@ -587,213 +442,24 @@ static void test_star_of_very_many(void **state)
     assert_int_equal(out.changes, 100);
 }
 
-/* ---- what is granted -------------------------------------------------------------------- */
-
-static uint32_t granted(const char *expires, uint32_t dice)
-{
-    char lines[128];
-
-    snprintf(lines, sizeof lines, HOME_CONTACT "Expires: %s\r\n", expires);
-    ask(HOME, CALL, 6, lines);
-    decide_with(PROOF_UPSTREAM, dice);
-    assert_int_equal(out.verdict, REG_ABSORBED);
-    return out.change[0].granted_s;
-}
-
-static void test_grant(void **state)
-{
-    (void)state;
-    assert_int_equal(granted("3600", 0), 120);
-    assert_int_equal(granted("100", 0), 100);
-    assert_int_equal(granted("4294967295", 0), 120);
-    have_home();
-    assert_int_equal(granted("60", 12345), 60);
-}
-
-/* At most `expires-jitter` percent less, and all of that range is used. */
-static void test_jitter(void **state)
-{
-    uint32_t least = UINT32_MAX, most = 0;
-
-    (void)state;
-    config.expires_jitter = 10;
-    for (uint32_t dice = 0; dice < 1000; dice++) {
-        uint32_t got = granted("3600", dice * 2654435761u);
-
-        least = got < least ? got : least;
-        most = got > most ? got : most;
-    }
-    assert_int_equal(least, 108);
-    assert_int_equal(most, 120);
-    /* Never below min-expires because of it. */
-    for (uint32_t dice = 0; dice < 100; dice++)
-        assert_in_range(granted("62", dice), 60, 62);
-}
-
-/* Where only phones can hold the lease they must come often enough. */
-static void test_half_of_a_short_grant(void **state)
-{
-    (void)state;
-    have_home();
-    record->lease.granted_s = 60;
-    record->lease.means = MEANS_NONE;
-    assert_int_equal(granted("3600", 0), 30);
-    record->lease.means = MEANS_UNKNOWN; /* its first own try may be refused */
-    assert_int_equal(granted("3600", 0), 30);
-    record->lease.means = MEANS_ACL;
-    assert_int_equal(granted("3600", 0), 120);
-    record->lease.means = MEANS_NONE;
-    record->lease.granted_s = 155; /* due after 77 s, gone after 155 */
-    assert_int_equal(granted("3600", 0), 77);
-    record->lease.granted_s = 240;
-    assert_int_equal(granted("3600", 0), 120);
-    record->lease.granted_s = 1;
-    assert_int_equal(granted("3600", 0), 1);
-}
-
-/* ---- the lease decides --------------------------------------------------------------------- */
-
-static void have_lease(enum lease_means means, uint32_t granted_s, int64_t left_s)
-{
-    have_record();
-    record->lease.means = (uint8_t)means;
-    record->lease.granted_s = granted_s;
-    record->lease.until_ms = (uint64_t)((int64_t)fake.rt.now_ms + left_s * 1000);
-    record->lease.may_ms = record->lease.until_ms;
-}
-
-static void test_lease_due(void **state)
-{
-    (void)state;
-    have_lease(MEANS_NONE, 3600, 1801);
-    assert_false(rules_lease_due(&record->lease, fake.rt.now_ms));
-    have_lease(MEANS_NONE, 3600, 1800);
-    assert_true(rules_lease_due(&record->lease, fake.rt.now_ms));
-    have_lease(MEANS_NONE, 3600, -1);
-    assert_true(rules_lease_due(&record->lease, fake.rt.now_ms));
-    record->lease = (struct lease){.means = MEANS_NONE}; /* lost: due at once */
-    assert_true(rules_lease_due(&record->lease, fake.rt.now_ms));
-    have_lease(MEANS_ACL, 3600, 1);
-    assert_false(rules_lease_due(&record->lease, fake.rt.now_ms));
-    have_lease(MEANS_UNKNOWN, 3600, 1);
-    assert_false(rules_lease_due(&record->lease, fake.rt.now_ms));
-}
-
-static void test_due_lease_takes_the_next_proved_register(void **state)
-{
-    static const enum config_auth auths[] = {AUTH_UPSTREAM, AUTH_NONE};
-
-    (void)state;
-    have_home();
-    have_lease(MEANS_NONE, 3600, 1800);
-    for (int i = 0; i < 2; i++) {
-        config.auth = auths[i];
-        ask(HOME, CALL, 6, HOME_CONTACT);
-        decide();
-        assert_int_equal(out.verdict, REG_FORWARD);
-        assert_true(out.survives); /* a silent upstream does not end a known phone */
-        assert_false(out.empties);
-    }
-    /* A removal heals nothing; a copy of an old REGISTER is no refresh. */
-    ask(HOME, CALL, 6, GONE);
-    decide();
-    assert_int_equal(out.verdict, REG_ABSORBED);
-    ask(HOME, CALL, 5, HOME_CONTACT);
-    decide();
-    assert_int_equal(out.verdict, REG_ANSWERED);
-}
-
-static void test_lost_lease(void **state)
-{
-    (void)state;
-    have_home();
-    ask(HOME, CALL, 6, HOME_CONTACT);
-    /* By its own means midreg heals it: the phone is absorbed on. */
-    have_lease(MEANS_ACL, 3600, -10);
-    decide();
-    assert_int_equal(out.verdict, REG_ABSORBED);
-    /* Else the phone's REGISTER heals it. */
-    have_lease(MEANS_NONE, 3600, -10);
-    decide();
-    assert_int_equal(out.verdict, REG_FORWARD);
-    assert_true(out.survives);
-}
-
-/* survive-max: beyond it even a known phone needs the main registrar's word. */
-static void test_survive_max(void **state)
-{
-    static const enum lease_means means[] = {MEANS_ACL, MEANS_NONE, MEANS_UNKNOWN};
-
-    (void)state;
-    fake.rt.now_ms += 10000000;
-    have_home();
-    ask(HOME, CALL, 6, HOME_CONTACT);
-    for (int i = 0; i < 3; i++) {
-        have_lease(means[i], 3600, -3600);
-        decide();
-        assert_true(out.verdict == REG_ABSORBED || out.survives);
-        have_lease(means[i], 3600, -3601);
-        decide();
-        assert_int_equal(out.verdict, REG_FORWARD);
-        assert_false(out.survives);
-    }
-    config.auth = AUTH_NONE;
-    decide();
-    assert_int_equal(out.verdict, REG_FORWARD);
-    assert_false(out.survives);
-    ask(HOME, CALL, 6, GONE);
-    decide();
-    assert_int_equal(out.verdict, REG_ABSORBED);
-}
-
-/* Design 3.2: each binding is proved again at least once per lease. */
-static void test_proved_once_per_lease(void **state)
-{
-    struct binding *b = have_home();
-
-    (void)state;
-    have_lease(MEANS_ACL, 600, 500);
-    ask(HOME, CALL, 6, HOME_CONTACT);
-    b->proved_ms = fake.rt.now_ms - 599999;
-    decide();
-    assert_int_equal(out.verdict, REG_ABSORBED);
-    b->proved_ms = fake.rt.now_ms - 600000;
-    decide();
-    assert_int_equal(out.verdict, REG_FORWARD);
-    assert_true(out.survives);
-    config.auth = AUTH_NONE;
-    decide();
-    assert_int_equal(out.verdict, REG_ABSORBED);
-}
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
-
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        TEST(test_table),
-        TEST(test_accepted_upstream),
-        TEST(test_kinds_of_change),
-        TEST(test_several_contacts),
-        TEST(test_the_exact_contact_is_preferred),
-        TEST(test_one_binding_is_changed_once),
-        TEST(test_removal_keeps_the_higher_cseq),
-        TEST(test_star_removes_all_live),
-        TEST(test_tombstone_revives),
-        TEST(test_expired_binding_is_none),
-        TEST(test_flow_that_was_not_proved),
-        TEST(test_lower_cseq_proves_nothing),
-        TEST(test_max_contacts),
-        TEST(test_many_tombstones),
-        TEST(test_star_of_very_many),
-        TEST(test_grant),
-        TEST(test_jitter),
-        TEST(test_half_of_a_short_grant),
-        TEST(test_lease_due),
-        TEST(test_due_lease_takes_the_next_proved_register),
-        TEST(test_lost_lease),
-        TEST(test_survive_max),
-        TEST(test_proved_once_per_lease),
+        RULING(test_table),
+        RULING(test_accepted_upstream),
+        RULING(test_kinds_of_change),
+        RULING(test_several_contacts),
+        RULING(test_the_exact_contact_is_preferred),
+        RULING(test_one_binding_is_changed_once),
+        RULING(test_removal_keeps_the_higher_cseq),
+        RULING(test_star_removes_all_live),
+        RULING(test_tombstone_revives),
+        RULING(test_expired_binding_is_none),
+        RULING(test_flow_that_was_not_proved),
+        RULING(test_lower_cseq_proves_nothing),
+        RULING(test_max_contacts),
+        RULING(test_many_tombstones),
+        RULING(test_star_of_very_many),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
