@@ -264,6 +264,17 @@ static bool long_ago(const struct sim *s, uint64_t at_us, uint64_t bound_us)
     return at_us == 0 || s->now_us >= at_us + bound_us;
 }
 
+static bool is_live(const struct sim *s, int aor)
+{
+    const struct aor *a = record(s, aor);
+    uint64_t now_ms = world_core_ms(s);
+
+    for (const struct binding *b = a ? aor_first(a) : NULL; b; b = aor_next(a, b))
+        if (binding_live(b, now_ms))
+            return true;
+    return false;
+}
+
 static bool must_agree(const struct sim *s, int aor, bool live)
 {
     const struct person *person = &s->people.list[aor];
@@ -277,7 +288,7 @@ static bool must_agree(const struct sim *s, int aor, bool live)
 static void check_agreement(struct sim *s, int aor)
 {
     struct check_seen *seen = &s->check.seen[aor];
-    bool live = check_live(s, aor) > 0;
+    bool live = is_live(s, aor);
     bool believed = pbx_believes(s, aor);
 
     if (live != seen->live) {

@@ -15,6 +15,9 @@ void queue_fini(struct queue *q)
     *q = (struct queue){0};
 }
 
+/* Children of each: fewer levels than a binary heap, and they lie side by side. */
+#define WIDTH 4
+
 static inline bool before(const struct event *a, const struct event *b)
 {
     return a->at_us != b->at_us ? a->at_us < b->at_us : a->order < b->order;
@@ -33,9 +36,9 @@ void queue_push(struct queue *q, uint64_t at_us, enum event_kind kind, uint32_t 
             abort();
         }
     }
-    while (i > 0 && before(&e, &q->heap[(i - 1) / 2])) {
-        q->heap[i] = q->heap[(i - 1) / 2];
-        i = (i - 1) / 2;
+    while (i > 0 && before(&e, &q->heap[(i - 1) / WIDTH])) {
+        q->heap[i] = q->heap[(i - 1) / WIDTH];
+        i = (i - 1) / WIDTH;
     }
     q->heap[i] = e;
 }
@@ -47,12 +50,13 @@ struct event queue_pop(struct queue *q)
     size_t i = 0;
 
     for (;;) {
-        size_t child = 2 * i + 1;
+        size_t first_child = WIDTH * i + 1, child = first_child;
 
         if (child >= q->used)
             break;
-        if (child + 1 < q->used && before(&q->heap[child + 1], &q->heap[child]))
-            child++;
+        for (size_t c = child + 1; c < first_child + WIDTH && c < q->used; c++)
+            if (before(&q->heap[c], &q->heap[child]))
+                child = c;
         if (!before(&q->heap[child], &last))
             break;
         q->heap[i] = q->heap[child];

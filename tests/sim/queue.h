@@ -1,7 +1,7 @@
 /*
  * queue: what happens next in the simulated world.
  *
- * A binary heap by time; events of the same time come in the order in which they
+ * A heap by time; events of the same time come in the order in which they
  * were pushed, so that nothing depends on memory addresses.
  */
 #ifndef MIDREG_SIM_QUEUE_H
