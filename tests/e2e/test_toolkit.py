@@ -1,9 +1,13 @@
 """The tests' own parts against each other: the scripted main registrar behaves like FreeSWITCH."""
+import subprocess
+
 import pytest
 
 from toolkit.endpoint import is_request
 from toolkit.main_registrar import MainRegistrar
+from toolkit.midreg import environment
 from toolkit.phone import Phone
+from toolkit.simulation import DRIVE, SimulatedHouse
 from toolkit.sip import Address, Message, Uri
 
 
@@ -124,3 +128,43 @@ def test_starting_restarting_and_silent(registrar, phone):
     registrar.wait_register("al", count=3)
     registrar.state = "running"
     assert phone.final(request, registrar.address).status == 200
+
+
+@pytest.fixture
+def simulated(tmp_path):
+    house = SimulatedHouse(tmp_path)
+    yield house
+    house.close()
+
+
+def test_a_simulated_day_has_all_its_refreshes(simulated):
+    """And a phone that falls silent is gone when its time is over, not before."""
+    simulated.start(auth="none", expires_jitter=0)
+    phone = simulated.phone("al")
+    for _ in range(24 * 60):
+        phone.registered()
+        simulated.world.sleep(60)
+    assert simulated.midreg.status()["register_absorbed"] >= 24 * 60 - 1
+    simulated.world.sleep(59)
+    assert not any(r.removes for r in simulated.registrar.of("al"))
+    assert simulated.registrar.wait_removed("al", 2).time == pytest.approx(24 * 3600 + 60, abs=3)
+
+
+@pytest.mark.parametrize("commands, why", [
+    ("sing", "there is no command"), ("advance soon", "not MILLISECONDS"), ("datagram 10.0.0.1 10.0.0.2", "not FROM TO LENGTH"),
+    ("datagram 10.0.1.1:5060 10.0.0.9:5060 1\nx", "does not listen there"), ("datagram 10.0.1.1:1 10.0.0.1:5060 9\nx", "bytes are missing"),
+    ("datagram 10.0.1.1:1 10.0.0.1:5060 65508\n", "no datagram is so long")])
+def test_the_drive_refuses_what_it_cannot_do(simulated, commands, why):
+    simulated.start()
+    done = subprocess.run([DRIVE, simulated.midreg.config_file], input=commands + "\n", capture_output=True, text=True,
+                          env=environment(), timeout=10)
+    assert done.returncode == 1 and why in done.stderr and done.stderr.count("\n") == 1
+
+
+def test_the_drive_has_no_connections(tmp_path):
+    config = tmp_path / "midreg.conf"
+    for listen in ('"udp:10.0.0.1:5060", "tcp:10.0.0.1:5060"', '"udp:0.0.0.0:5060"'):
+        config.write_text('listen = [ %s ]\ndomains = [ "a.example" ]\nupstream = { pbx = { address = "10.0.0.5" } }\n' % listen)
+        done = subprocess.run([DRIVE, config], stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              env=environment(), timeout=10)
+        assert done.returncode == 1 and done.stderr.startswith("%s: listen: " % config)
