@@ -75,22 +75,26 @@ static void put_contacts(struct buf *out, const struct aor *a, struct span call_
 }
 
 /*
- * Of a refusal all passes (challenges in their order, RFC 8760; Require of a 421;
- * Contact of a redirection; Retry-After) but what the transaction sets itself, and
- * what is about midreg's own contact or a body that is not passed on.
+ * Of a refusal all passes (challenges in their order, RFC 8760; Require of a 421)
+ * but what the transaction sets itself, and what is about midreg's own contact or a
+ * body that is not passed on. Retry-After is ours: a long one makes phones give up.
  */
-static void put_passed_on(struct buf *out, const struct sip_message *m)
+static void put_passed_on(struct registrar *r, struct buf *out, const struct sip_message *m)
 {
+    char retry[32];
     const sip_header_set own =
         SIP_SET(SIP_H_VIA) | SIP_SET(SIP_H_FROM) | SIP_SET(SIP_H_TO) | SIP_SET(SIP_H_CALL_ID) |
         SIP_SET(SIP_H_CSEQ) | SIP_SET(SIP_H_CONTENT_LENGTH) | SIP_SET(SIP_H_CONTENT_TYPE) |
         SIP_SET(SIP_H_EXPIRES) | SIP_SET(SIP_H_MIN_EXPIRES) | SIP_SET(SIP_H_PATH) |
-        SIP_SET(SIP_H_SERVICE_ROUTE) | SIP_SET(SIP_H_RECORD_ROUTE) |
-        (m->status < 300 || m->status > 399 ? SIP_SET(SIP_H_CONTACT) : 0);
+        SIP_SET(SIP_H_SERVICE_ROUTE) | SIP_SET(SIP_H_RECORD_ROUTE) | SIP_SET(SIP_H_CONTACT) |
+        SIP_SET(SIP_H_RETRY_AFTER);
 
     for (unsigned i = 0; i < m->header_count; i++)
-        if (!(own & SIP_SET(m->header[i].id)))
+        if (!(own & SIP_SET(m->header[i].id)) &&
+            !sip_name_matches(m->header[i].name, SPAN("Content-*")))
             buf_span(out, m->header[i].line);
+    if (sip_has(m, SIP_H_RETRY_AFTER))
+        buf_span(out, driver_retry_after(r, retry));
 }
 
 static void put_fields_of(struct buf *out, const struct sip_message *m, enum sip_header_id id)
@@ -268,12 +272,13 @@ void answer_unavailable_in(struct registrar *r, struct handle server, const char
 
 /*
  * Does it tell of the way to the main registrar rather than of what the phone did?
- * 423 and 482 answer what midreg asked; 408 no proxy may pass on (RFC 4320 4.2);
- * FreeSWITCH says 410 while a profile restarts.
+ * 423 and 482 answer what midreg asked; a redirection would lead the phone past
+ * midreg; 408 no proxy may pass on (RFC 4320 4.2); FreeSWITCH says 410 while a
+ * profile restarts.
  */
 static bool about_midreg(int status)
 {
-    return status == 408 || status == 410 || status == 423 || status == 482;
+    return status < 400 || status == 408 || status == 410 || status == 423 || status == 482;
 }
 
 void answer_passed_on(struct registrar *r, struct handle server, const struct sip_message *response)
@@ -292,7 +297,7 @@ void answer_passed_on(struct registrar *r, struct handle server, const struct si
     runtime_count(r->rt, COUNTER_REGISTER_FORWARDED);
     buf_span(&phrase, response->reason);
     reason[phrase.n] = '\0';
-    put_passed_on(&fields, response);
+    put_passed_on(r, &fields, response);
     if (fields.overflow) {
         server_reply(tx, 502, "Bad Gateway (challenge too long)", SPAN_NONE);
         return;

@@ -9,6 +9,7 @@
 
 #include "registrar/answer.h"
 #include "registrar/extras.h"
+#include "registrar/lane.h"
 #include "registrar/lease.h"
 #include "registrar/outgoing.h"
 
@@ -21,77 +22,6 @@
 #define MIN_EXPIRES_MAX_S 604800
 /* A main registrar that does not say what it granted is asked again soon. */
 #define GRANT_UNKNOWN_S 60
-
-/* ---- lanes ----------------------------------------------------------------- */
-
-static struct errand *lane_first(struct registrar *r, uint64_t hash)
-{
-    return table_find(&r->lanes, hash);
-}
-
-static bool lane_append(struct registrar *r, struct errand *e)
-{
-    struct errand *last = lane_first(r, e->hash);
-
-    if (!last)
-        return table_put(&r->lanes, e->hash, e);
-    while (last->next)
-        last = last->next;
-    last->next = e;
-    return true;
-}
-
-static void lane_remove(struct registrar *r, struct errand *e)
-{
-    struct errand *first = lane_first(r, e->hash);
-
-    if (first == e) {
-        if (e->next)
-            table_put(&r->lanes, e->hash, e->next); /* replaces: needs no memory */
-        else
-            table_remove(&r->lanes, e->hash);
-        return;
-    }
-    while (first->next != e)
-        first = first->next;
-    first->next = e->next;
-}
-
-static bool in_flight(const struct errand *e)
-{
-    return e->state != ERRAND_WAITING;
-}
-
-/* May these two not be on their way together? A removal goes alone: the main
- * registrar may see them in either order. Strangers go beside the others. */
-static bool conflict(const struct errand *a, const struct errand *b)
-{
-    return a->removes || b->removes || (!a->stranger && !b->stranger);
-}
-
-static bool may_start(struct registrar *r, const struct errand *e)
-{
-    bool before = true;
-
-    for (const struct errand *o = lane_first(r, e->hash); o; o = o->next) {
-        if (o == e)
-            before = false;
-        else if ((before || in_flight(o)) && conflict(o, e))
-            return false;
-    }
-    return true;
-}
-
-bool errand_has_call(struct registrar *r, uint64_t hash, struct span call_id)
-{
-    for (const struct errand *e = lane_first(r, hash); e; e = e->next) {
-        const struct server_tx *tx = server_get(r->with.transactions, e->server);
-
-        if (tx && e->answer_by_ms && span_eq(sip_value(tx->request, SIP_H_CALL_ID), call_id))
-            return true;
-    }
-    return false;
-}
 
 /* ---- beginning and end ------------------------------------------------------ */
 
@@ -190,9 +120,6 @@ static bool send_now(struct errand *e)
     e->late_at_ms = r->rt->now_ms + LATE_MS;
     e->client = tx->handle;
     runtime_count(r->rt, COUNTER_REGISTER_UPSTREAM);
-    if (!e->own && !e->stranger && lease_held(&a->lease, r->rt->now_ms) &&
-        !rules_lease_due(&a->lease, r->rt->now_ms))
-        demand_forwarded(demand_of(r, e->hash));
     arm(e);
     return client_send(tx, buf_done(&out));
 }
@@ -292,14 +219,11 @@ static void tell_pacer(struct errand *e, bool quick)
 /* ---- phones' errands: decide anew, survive, commit --------------------------- */
 
 /* Applies what was decided for the phone and answers it. */
-static void commit(struct errand *e, const struct register_request *rq, enum proof proof,
-                   const struct outcome *outcome)
+static void commit_in(struct registrar *r, struct handle server, const struct register_request *rq,
+                      enum proof proof, const struct outcome *outcome)
 {
-    struct registrar *r = e->r;
-
-    e->answer_by_ms = 0;
     if (outcome->verdict == REG_REFUSED) {
-        struct server_tx *tx = server_get(r->with.transactions, e->server);
+        struct server_tx *tx = server_get(r->with.transactions, server);
 
         runtime_count(r->rt, COUNTER_REGISTER_REFUSED);
         if (tx)
@@ -307,13 +231,20 @@ static void commit(struct errand *e, const struct register_request *rq, enum pro
         return;
     }
     if (outcome->verdict != REG_ANSWERED && !driver_apply(r, rq, proof, outcome)) {
-        answer_unavailable_in(r, e->server, NULL);
+        answer_unavailable_in(r, server, NULL);
         return;
     }
     runtime_count(r->rt,
                   proof == PROOF_UPSTREAM ? COUNTER_REGISTER_FORWARDED : COUNTER_REGISTER_ABSORBED);
-    answer_ok_in(r, e->server, e->hash);
-    driver_flow_lost(r, e->hash, &rq->flow);
+    answer_ok_in(r, server, rq->hash);
+    driver_flow_lost(r, rq->hash, &rq->flow);
+}
+
+static void commit(struct errand *e, const struct register_request *rq, enum proof proof,
+                   const struct outcome *outcome)
+{
+    e->answer_by_ms = 0;
+    commit_in(e->r, e->server, rq, proof, outcome);
 }
 
 /* Decodes the phone's request again. False: its transaction is gone. */
@@ -380,13 +311,13 @@ static void lane_run(struct registrar *r, uint64_t hash)
     struct errand *e = lane_first(r, hash);
 
     while (e) {
-        if (in_flight(e) || !may_start(r, e)) {
+        if (lane_in_flight(e) || !lane_may_start(r, e)) {
             e = e->next;
             continue;
         }
         if (e->own || decide_anew(e)) {
             /* What was decided anew may be a removal now, which goes alone. */
-            if (!may_start(r, e)) {
+            if (!lane_may_start(r, e)) {
                 e = e->next;
                 continue;
             }
@@ -410,7 +341,17 @@ static bool proves_nothing(const struct errand *e)
            (!e->credentials || driver_upstream_is_open(e->r, e->hash));
 }
 
-static void commit_accepted(struct errand *e)
+static bool adds(const struct outcome *outcome)
+{
+    for (unsigned i = 0; i < outcome->changes; i++)
+        if (outcome->change[i].kind != CHANGE_REMOVE)
+            return true;
+    return false;
+}
+
+/* `held`: the main registrar holds the lease now. One that says 200 and grants
+ * nothing has registered nobody. */
+static void commit_accepted(struct errand *e, bool held)
 {
     struct registrar *r = e->r;
     struct register_request rq;
@@ -420,14 +361,20 @@ static void commit_accepted(struct errand *e)
         return;
     if (proves_nothing(e)) {
         if (!e->credentials)
-            upstream_found_open(upstreams_of(r->with.upstreams, e->hash));
+            upstream_doubt(upstreams_of(r->with.upstreams, e->hash));
         if (!survive(e))
             answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is open)");
         e->answer_by_ms = 0;
         return;
     }
     driver_decide(r, &rq, PROOF_UPSTREAM, &outcome);
-    commit(e, &rq, PROOF_UPSTREAM, &outcome);
+    if (held || !adds(&outcome)) {
+        commit(e, &rq, PROOF_UPSTREAM, &outcome);
+        return;
+    }
+    if (!survive(e))
+        answer_unavailable_in(r, e->server, "Service Unavailable (main registrar grants nothing)");
+    e->answer_by_ms = 0;
 }
 
 static void accepted(struct errand *e, struct aor *a, const struct sip_message *response)
@@ -435,25 +382,32 @@ static void accepted(struct errand *e, struct aor *a, const struct sip_message *
     struct registrar *r = e->r;
     uint32_t granted_s = 0;
 
-    if (!e->removes && !lease_read_grant(response, a, &granted_s) &&
-        !sip_delta_seconds(sip_value(response, SIP_H_EXPIRES), &granted_s))
-        granted_s = GRANT_UNKNOWN_S;
+    /* What is refused asks for nothing: anybody can have it forwarded. */
+    if (!e->own && !e->stranger && lease_held(&a->lease, r->rt->now_ms) &&
+        !rules_lease_due(&a->lease, r->rt->now_ms))
+        demand_forwarded(demand_of(r, e->hash));
+    if (!lease_read_grant(response, a, &granted_s)) {
+        granted_s = 0;
+        if (!e->removes && !sip_delta_seconds(sip_value(response, SIP_H_EXPIRES), &granted_s))
+            granted_s = GRANT_UNKNOWN_S;
+    }
     lease_granted(r, a, granted_s);
     extras_learn(r, a->hash, response);
-    if (granted_s == 0 && !e->removes) /* accepted, and not held: not again at once */
-        lease_own_failed(r, a, false, 0, 0);
+    /* Accepted, and not done: not again at once. */
+    if ((granted_s == 0) != e->removes)
+        lease_own_failed(r, a, e->removes, 0, 0);
     if (!e->credentials)
         lease_learn(r, a, MEANS_ACL);
     if (lease_held(&a->lease, r->rt->now_ms))
         demand_granted(demand_of(r, e->hash), lease_refresh_at_ms(a) - r->rt->now_ms);
-    if (e->removes) {
+    if (e->removes && granted_s == 0) {
         runtime_count(r->rt, COUNTER_LEASE_REMOVED);
         news_add(&r->with.location->news, a->hash, 0);
     } else if (e->own) {
         runtime_count(r->rt, COUNTER_LEASE_REFRESHED);
     }
     if (e->answer_by_ms)
-        commit_accepted(e);
+        commit_accepted(e, granted_s > 0);
 }
 
 /* Design 3.4: a 403 or 404 ends at most the binding that its phone refreshed. */
@@ -649,9 +603,13 @@ static void on_timer(void *self, struct timer *t)
             return;
         lease_settle(r, e->hash);
     }
-    if (e->state == ERRAND_SENT && e->late_at_ms && e->late_at_ms <= now_ms)
+    bool late = e->state == ERRAND_SENT && e->late_at_ms && e->late_at_ms <= now_ms;
+
+    if (late)
         tell_pacer(e, false);
     arm(e);
+    if (late) /* it is in nobody's way any more */
+        lane_run(r, e->hash);
 }
 
 void errands_init(struct registrar *r)
@@ -677,43 +635,25 @@ void errands_fini(struct registrar *r)
 
 /* ---- from outside --------------------------------------------------------------- */
 
-/* Strangers never wait: they could fill every queue. */
-static bool stranger_may_go(struct registrar *r, const struct errand *e)
-{
-    unsigned beside = 0;
-
-    for (const struct errand *o = lane_first(r, e->hash); o; o = o->next)
-        beside += o != e && o->stranger;
-    return beside < LANE_STRANGERS_MAX && may_start(r, e);
-}
-
-static unsigned lane_waiting(struct registrar *r, uint64_t hash)
-{
-    unsigned n = 0;
-
-    for (const struct errand *e = lane_first(r, hash); e; e = e->next)
-        n += e->state == ERRAND_WAITING;
-    return n;
-}
-
 static struct errand *admit(struct registrar *r, struct server_tx *tx, struct aor *a,
-                            const struct register_request *rq, const struct outcome *outcome,
-                            bool stranger)
+                            const struct register_request *rq, enum proof proof,
+                            const struct outcome *outcome)
 {
     const struct config *c = r->with.config;
-    bool full = lane_waiting(r, a->hash) >= LANE_WAITING_MAX;
-    struct errand *e = full ? NULL : errand_new(r, a);
+    bool stranger = c->auth == AUTH_UPSTREAM && !rq->credentials && proof == PROOF_ABSENT;
+    struct errand *e = lane_is_full(r, rq, proof) ? NULL : errand_new(r, a);
 
     if (!e)
         return NULL;
     e->server = tx->handle;
+    e->source = rq->flow.peer;
     e->credentials = rq->credentials;
     e->stranger = stranger;
     e->removes = outcome->verdict == REG_FORWARD && outcome->empties;
     e->trying_at_ms = r->rt->now_ms + TRYING_MS;
     e->answer_by_ms =
         r->rt->now_ms + (outcome->survives ? c->forward_timeout_ms : c->forward_timeout_new_ms);
-    if (stranger && !stranger_may_go(r, e)) {
+    if (stranger && !lane_stranger_may_go(r, e)) {
         errand_drop(e);
         return NULL;
     }
@@ -738,8 +678,6 @@ void errand_forward(struct registrar *r, const struct sip_message *m, const stru
 {
     struct aor *a;
     enum location_added added = location_ensure(r->with.location, rq->aor, rq->to_uri, &a);
-    bool stranger =
-        r->with.config->auth == AUTH_UPSTREAM && !rq->credentials && proof == PROOF_ABSENT;
 
     if (added == LOCATION_COLLISION) {
         struct log_text room;
@@ -759,16 +697,21 @@ void errand_forward(struct registrar *r, const struct sip_message *m, const stru
         return;
     }
     struct handle server = tx->handle;
-    if (!stranger)
-        recall_removal(r, rq->hash);
-    struct errand *e = admit(r, tx, a, rq, outcome, stranger);
+    struct errand *e = admit(r, tx, a, rq, proof, outcome);
     if (!e) {
-        answer_unavailable_in(r, server, "Service Unavailable (others of this user are waiting)");
+        /* Design 3.3: a known binding's proved refresh does not depend on others. */
+        if (outcome->survives)
+            commit_in(r, server, rq, proof, outcome);
+        else
+            answer_unavailable_in(r, server,
+                                  "Service Unavailable (others of this user are waiting)");
         lease_settle(r, rq->hash);
         return;
     }
+    if (!e->stranger)
+        recall_removal(r, rq->hash);
     arm(e);
-    if (may_start(r, e) && outcome->verdict == REG_FORWARD)
+    if (lane_may_start(r, e) && outcome->verdict == REG_FORWARD)
         pace(e);
     lane_run(r, rq->hash);
     lease_settle(r, rq->hash);
@@ -782,7 +725,7 @@ bool errand_own(struct registrar *r, struct aor *a, bool removes)
         return false;
     e->own = true;
     e->removes = removes;
-    if (!may_start(r, e))
+    if (!lane_may_start(r, e))
         return true;
     return pace(e);
 }

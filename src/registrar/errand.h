@@ -16,9 +16,7 @@
 #include "registrar/driver.h"
 #include "transaction/client.h"
 
-#define ERRANDS_MAX        131072
-#define LANE_WAITING_MAX   16
-#define LANE_STRANGERS_MAX 2
+#define ERRANDS_MAX 131072
 
 enum errand_state { ERRAND_WAITING, ERRAND_PACED, ERRAND_SENT };
 
@@ -28,6 +26,7 @@ struct errand {
     struct errand *next;  /* in the lane */
     struct handle server; /* the phone's transaction; none: midreg's own errand */
     struct handle client;
+    struct address source;    /* the phone's, or its edge proxy's */
     struct timer timer;       /* TIMER_FORWARD: the earliest of the deadlines below */
     struct pacer_place place; /* PACED */
     uint64_t hash;
@@ -56,8 +55,5 @@ void errand_forward(struct registrar *r, const struct sip_message *m, const stru
 /* Runs an errand of midreg's own: refresh or removal of the lease. False: the
  * upstream's pacer has no place soon; try again later. */
 bool errand_own(struct registrar *r, struct aor *a, bool removes);
-
-/* Is a REGISTER of this Call-ID waiting or on its way, unanswered? */
-bool errand_has_call(struct registrar *r, uint64_t hash, struct span call_id);
 
 #endif

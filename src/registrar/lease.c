@@ -58,7 +58,10 @@ void lease_granted(struct registrar *r, struct aor *a, uint32_t granted_s)
     struct lease *l = &a->lease;
 
     l->granted_s = granted_s;
-    l->until_ms = r->rt->now_ms + (uint64_t)granted_s * 1000;
+    /* Nothing granted ends it; what had ended before stays so: survive-max counts
+     * from there. */
+    if (granted_s || l->until_ms > r->rt->now_ms)
+        l->until_ms = r->rt->now_ms + (uint64_t)granted_s * 1000;
     l->may_ms = l->until_ms;
     l->next_ms = 0;
     if (granted_s)

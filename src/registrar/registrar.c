@@ -10,6 +10,7 @@
 #include "registrar/answer.h"
 #include "registrar/errand.h"
 #include "registrar/extras.h"
+#include "registrar/lane.h"
 #include "registrar/lease.h"
 
 #include <stdlib.h>
@@ -59,14 +60,39 @@ static bool refuse_extensions(struct registrar *r, const struct sip_message *m,
     return true;
 }
 
-/* The Request-URI names the registrar: one of our domains, or an address, as
- * phones do that were given one (RFC 3261 10.2). */
-static bool names_us(struct registrar *r, const struct sip_uri *ruri)
+/* Is this one of our own addresses, as far as somebody who came by `from` can
+ * know them? Whatever its port: NAT may have changed that. */
+static bool is_our_host(struct registrar *r, const struct flow *from, struct span host)
 {
-    struct address ip;
+    const struct config *c = r->with.config;
+    struct address asked;
+    struct address ours;
 
-    return config_serves(r->with.config, config_domain(r->with.config, ruri->host)) ||
-           address_parse_ip(ruri->host, &ip);
+    if (!sip_host_address(host, &asked))
+        return false;
+    r->rt->ports->local_address(r->rt->ports->world, from, &ours);
+    if (address_same_host(&ours, &asked))
+        return true;
+    config_advertised(c, &ours);
+    if (address_same_host(&ours, &asked))
+        return true;
+    for (unsigned i = 0; i < c->listen_count; i++)
+        if (address_same_host(&c->listen[i].address, &asked))
+            return true;
+    return false;
+}
+
+/* The Request-URI names the registrar (RFC 3261 10.2, 10.3 step 1): one of our
+ * domains, or our address, as phones do that were given one. It goes up as it is,
+ * where digest covers it: a main registrar that trusts us must not be led elsewhere. */
+static bool names_us(struct registrar *r, const struct sip_uri *ruri, const struct flow *from)
+{
+    struct span maddr;
+
+    if (!config_serves(r->with.config, config_domain(r->with.config, ruri->host)) &&
+        !is_our_host(r, from, ruri->host))
+        return false;
+    return !sip_uri_param(ruri, SPAN("maddr"), &maddr) || is_our_host(r, from, maddr);
 }
 
 static bool check_ruri(struct registrar *r, const struct sip_message *m, const struct flow *from)
@@ -78,7 +104,7 @@ static bool check_ruri(struct registrar *r, const struct sip_message *m, const s
         refuse(r, m, from, fault.status, fault.reason);
     else if (ruri.scheme != SIP_SCHEME_SIP && ruri.scheme != SIP_SCHEME_SIPS)
         refuse(r, m, from, 416, NULL);
-    else if (!names_us(r, &ruri))
+    else if (!names_us(r, &ruri, from))
         refuse(r, m, from, 404, "Not Found (domain is not served here)");
     else
         return true;
@@ -280,7 +306,7 @@ bool driver_upstream_is_open(struct registrar *r, uint64_t hash)
     const struct upstream *u = upstreams_of(r->with.upstreams, hash);
 
     return r->with.config->auth == AUTH_UPSTREAM && !r->with.config->allow_open_upstream &&
-           u->openness == UPSTREAM_OPEN;
+           upstream_may_be_open(u);
 }
 
 static void forward(struct registrar *r, const struct sip_message *m, const struct flow *from,
@@ -310,7 +336,7 @@ void registrar_receive(struct registrar *r, const struct sip_message *request,
     /* While a REGISTER of this Call-ID is on its way, later ones wait for it. A
      * stranger does not wait, so he must not be told yet that nothing is there to
      * remove: what is on its way may add it. The main registrar challenges him. */
-    bool waits = outcome.verdict != REG_REFUSED && errand_has_call(r, rq.hash, rq.call_id);
+    bool waits = outcome.verdict != REG_REFUSED && lane_has_call(r, rq.hash, rq.call_id);
     if (waits && proof == PROOF_ABSENT && !rq.credentials)
         outcome.verdict = REG_FORWARD;
     if (outcome.verdict == REG_FORWARD || waits) {

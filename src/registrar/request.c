@@ -72,6 +72,30 @@ static bool decode_params(struct register_request *out, struct register_contact 
     return true;
 }
 
+/*
+ * Takes in the contact behind the last one. The same contact twice would make two
+ * changes of one binding; but who writes his contact anew and removes the old form
+ * in one request (pjsip does) means one change, whatever is equal by RFC 3261 19.1.4.
+ */
+static bool add_contact(struct register_request *out, struct sip_fault *fault)
+{
+    const struct register_contact *c = &out->contact[out->contacts];
+
+    for (unsigned i = 0; i < out->contacts; i++) {
+        struct register_contact *o = &out->contact[i];
+
+        if (!sip_uri_equal(&o->uri, &c->uri))
+            continue;
+        if ((o->expires_s == 0) == (c->expires_s == 0))
+            return refuse(fault, 400, "Contact given twice");
+        if (o->expires_s == 0)
+            *o = *c;
+        return true;
+    }
+    out->contacts++;
+    return true;
+}
+
 static bool decode_contact(struct register_request *out, struct span value,
                            uint32_t default_expires_s, struct sip_fault *fault)
 {
@@ -96,12 +120,7 @@ static bool decode_contact(struct register_request *out, struct span value,
     if (expires.p && !sip_delta_seconds(expires, &c->expires_s))
         c->expires_s = REQUEST_EXPIRES_DEFAULT_S;
 
-    /* The same contact twice would make two changes of one binding. */
-    for (unsigned i = 0; i < out->contacts; i++)
-        if (sip_uri_equal(&out->contact[i].uri, &c->uri))
-            return refuse(fault, 400, "Contact given twice");
-    out->contacts++;
-    return true;
+    return add_contact(out, fault);
 }
 
 static bool decode_contacts(const struct sip_message *m, struct register_request *out,

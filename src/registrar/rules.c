@@ -219,13 +219,18 @@ static enum checked plan_contact(const struct rules_input *in, unsigned i, struc
 
 static enum checked plan_star(const struct rules_input *in, struct outcome *out)
 {
+    enum checked checked;
+
     if (!in->record)
         return CHECK_OK;
+    /* A copy: of what it removed, some tombstone bears its number. Who has
+     * registered since then stays. */
+    for (const struct binding *b = aor_first(in->record); b; b = aor_next(in->record, b))
+        if (!binding_live(b, in->now_ms) && (checked = check_order(b, in->request, out)))
+            return checked;
     for (const struct binding *b = aor_first(in->record); b; b = aor_next(in->record, b)) {
         if (!binding_live(b, in->now_ms))
             continue;
-        /* A copy of a removal finds nothing alive, so an equal number was used by
-         * another request. */
         if (check_order(b, in->request, out) != CHECK_OK) {
             refuse(out, 500, "CSeq Out of Order");
             return CHECK_STOP;

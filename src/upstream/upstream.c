@@ -139,11 +139,10 @@ static void again(struct upstream *u, uint64_t after_ms)
     wheel_arm(&u->all->rt->wheel, &u->timer, TIMER_UPSTREAM, u->all->rt->now_ms + after_ms);
 }
 
-void upstream_found_open(struct upstream *u)
+static void end_doubt(struct upstream *u)
 {
-    if (u->openness != UPSTREAM_OPEN)
-        again(u, PROBE_AGAIN_MS);
-    set_openness(u, UPSTREAM_OPEN);
+    if (u->openness == UPSTREAM_DOUBTED)
+        u->openness = u->before_doubt;
 }
 
 static struct upstream *probed(void *self, const struct client_tx *tx)
@@ -159,6 +158,7 @@ static void on_response(void *self, struct client_tx *tx, const struct sip_messa
 
     if (response->status < 200)
         return;
+    end_doubt(u);
     if (response->status < 300)
         set_openness(u, UPSTREAM_OPEN);
     else if (response->status == 401 || response->status == 407)
@@ -170,6 +170,7 @@ static void on_response(void *self, struct client_tx *tx, const struct sip_messa
 
 static void on_timeout(void *self, struct client_tx *tx)
 {
+    end_doubt(probed(self, tx));
     again(probed(self, tx), PROBE_AGAIN_MS);
 }
 
@@ -242,4 +243,16 @@ static void probe(struct upstream *u)
     else if (client_send(tx, buf_done(&out)))
         return;
     again(u, PROBE_AGAIN_MS);
+}
+
+void upstream_doubt(struct upstream *u)
+{
+    uint64_t now_ms = u->all->rt->now_ms;
+
+    if (upstream_may_be_open(u) || now_ms < u->doubt_after_ms)
+        return;
+    u->doubt_after_ms = now_ms + PROBE_AGAIN_MS;
+    u->before_doubt = u->openness;
+    u->openness = UPSTREAM_DOUBTED;
+    probe(u);
 }

@@ -14,6 +14,7 @@
 enum upstream_openness {
     UPSTREAM_UNKNOWN, /* no answer to the probe yet */
     UPSTREAM_CLOSED,  /* it challenges */
+    UPSTREAM_DOUBTED, /* it accepted somebody without credentials and is being probed */
     UPSTREAM_OPEN,    /* it accepts anybody: its word proves nothing */
 };
 
@@ -23,7 +24,9 @@ struct upstream {
     struct upstream_stream stream;
     struct address contact; /* our address in the contacts that it holds */
     enum upstream_openness openness;
-    struct timer timer; /* TIMER_UPSTREAM: the next probe */
+    enum upstream_openness before_doubt;
+    uint64_t doubt_after_ms; /* not doubted again before */
+    struct timer timer;      /* TIMER_UPSTREAM: the next probe */
     uint32_t probe_cseq;
     struct upstreams *all;
 };
@@ -43,8 +46,19 @@ void upstreams_init(struct upstreams *u, struct runtime *rt, const struct config
  * can be sent. */
 void upstreams_start(struct upstreams *u);
 
-/* A REGISTER without credentials was accepted: it is open, and an alarm is due. */
-void upstream_found_open(struct upstream *u);
+/*
+ * It accepted a REGISTER without credentials. Is it open, or is it that one user
+ * who needs none? It is probed at once, and not believed until it has answered;
+ * at most once in half a minute, or that user's phone, or anybody in his name,
+ * could keep everybody else out.
+ */
+void upstream_doubt(struct upstream *u);
+
+/* May its word prove nothing? */
+static inline bool upstream_may_be_open(const struct upstream *u)
+{
+    return u->openness >= UPSTREAM_DOUBTED;
+}
 
 /*
  * The upstream that a message on this flow comes from, or NULL. A datagram from

@@ -149,6 +149,10 @@ static void test_refused_here(void **state)
     } cases[] = {
         {"sip:elsewhere.example", "<sip:anna@example.com>", "", 404},
         {"sip:example.com", "<sip:anna@elsewhere.example>", "", 404},
+        /* nor is an address that is not ours: it would go up with our trust */
+        {"sip:8.8.8.8", "<sip:anna@example.com>", "", 404},
+        {"sip:example.com;maddr=9.9.9.9", "<sip:anna@example.com>", "", 404},
+        {"sip:127.0.0.1;maddr=pbx.example", "<sip:anna@example.com>", "", 404},
         {"tel:+49", "<sip:anna@example.com>", "", 416},
         {"sip:example.com", "<sip:anna@example.com>", "Require: gruu, x\r\n", 420},
         {"sip:example.com", "<sip:anna@example.com>", "Proxy-Require: y\r\n", 420},
@@ -173,6 +177,25 @@ static void test_refused_here(void **state)
     assert_int_equal(world.location.aors.used, 0);
     raw("sip:127.0.0.1", "<sip:anna@example.com>", CONTACT_HOME); /* given by address */
     assert_register(3600);
+}
+
+/* peers.md row 13: who registered since then stays. */
+static void test_late_copy_of_a_star(void **state)
+{
+    (void)state;
+    register_home();
+    phone(HOME, "h1", 2, STAR);
+    upstream_grants(assert_register(0), 0);
+    assert_answer(HOME, 200);
+    phone(DESK, "d1", 1, CONTACT_DESK);
+    upstream_accepts();
+    assert_answer(DESK, 200);
+    phone(HOME, "h1", 2, STAR); /* by another branch, past any transaction */
+    assert_answer(HOME, 200);
+    phone(HOME, "h1", 1, STAR);
+    assert_answer(HOME, 500);
+    assert_int_equal(live_contacts(), 1);
+    assert_upstream_quiet();
 }
 
 static void test_register_from_the_main_registrar(void **state)
@@ -231,6 +254,7 @@ int main(void)
         IN(none, test_more_changes_while_parked),
         IN(none, test_record_stays_until_durable),
         IN(none, test_refused_here),
+        IN(none, test_late_copy_of_a_star),
         IN(none, test_register_from_the_main_registrar),
         IN(upstream, test_queries),
         IN(none, test_parameters_come_back),

@@ -521,9 +521,10 @@ static void test_what_a_refusal_says_passes(void **state)
         const char *lines;
         const char *passes; /* NULL: nothing of them */
     } cases[] = {
-        {302, "Contact: <sip:anna@10.8.0.1>;expires=60\r\n", "Contact: <sip:anna@10.8.0.1>"},
         {421, "Require: path\r\n", "Require: path\r\n"},
-        {500, "Retry-After: 7\r\n", "Retry-After: 7\r\n"},
+        {500, "Retry-After: 300\r\n", "Retry-After: "},
+        {500, "Retry-After: 300\r\n", NULL},
+        {404, "Content-Language: en\r\n", NULL},
         {403, "Warning: 399 pbx \"locked\"\r\n", "Warning: 399 pbx \"locked\"\r\n"},
         {403, "Contact: <sip:anna@10.8.0.1>\r\n", NULL},
         {403, "Content-Type: text/plain\r\n", NULL},
@@ -546,7 +547,7 @@ static void test_what_a_refusal_says_passes(void **state)
 static void test_own_mistakes_are_not_passed_on(void **state)
 {
     /* 408: RFC 4320 4.2; 410: FreeSWITCH while a profile restarts. */
-    static const int statuses[] = {423, 482, 408, 410};
+    static const int statuses[] = {423, 482, 302, 408, 410};
 
     (void)state;
     for (unsigned i = 0; i < sizeof statuses / sizeof statuses[0]; i++) {
@@ -645,8 +646,65 @@ static void test_accepted_without_credentials(void **state)
     upstream_grants(assert_register(3600), 3600);
     assert_answer(HOME, 503);
     assert_int_equal(live_contacts(), 0);
-    upstream_grants(assert_register(0), 0);
+    upstream_grants(assert_register(0), 0); /* the probe */
     assert_true(fake_logged(&world.fake, "event=upstream_open"));
+    upstream_grants(assert_register(0), 0); /* the lease that came of it */
+    assert_upstream_quiet();
+}
+
+/* One user needs no password: he proves nothing, and whoever registers in his name
+ * does not keep the others out. */
+static void test_a_user_without_password(void **state)
+{
+    (void)state;
+    for (unsigned i = 1; i < 5; i++) {
+        const char *up;
+
+        phone_of("open", THIRD, "open", i, CONTACT_HOME);
+        upstream_grants(assert_register(3600), 3600);
+        assert_answer(THIRD, 503);
+        while ((up = to_upstream()))
+            upstream_answers(up, strstr(up, "midreg-probe") ? 401 : 200, "");
+        phone(HOME, "h1", i, CONTACT_HOME CREDENTIALS);
+        if (i == 1)
+            upstream_accepts();
+        assert_answer(HOME, 200);
+    }
+    assert_false(fake_logged(&world.fake, "event=upstream_open"));
+}
+
+/* A 200 that grants nothing has registered nobody. */
+static void test_granted_nothing(void **state)
+{
+    const char *up;
+
+    (void)state;
+    phone(HOME, "h1", 1, CONTACT_HOME CREDENTIALS);
+    upstream_answers(assert_register(3600), 200, "Expires: 0\r\n");
+    assert_non_null(fake_field(assert_answer(HOME, 503), "Retry-After"));
+    assert_int_equal(live_contacts(), 0);
+    while ((up = to_upstream()))
+        upstream_grants(up, 0);
+    phone(HOME, "h1", 2, CONTACT_HOME CREDENTIALS);
+    upstream_accepts();
+    assert_answer(HOME, 200);
+    assert_int_equal(live_contacts(), 1);
+}
+
+/* A removal is done when our contact is gone, not when it was said to be. */
+static void test_removal_that_was_none(void **state)
+{
+    (void)state;
+    register_home();
+    phone(HOME, "h1", 2, GONE_HOME);
+    upstream_grants(assert_register(0), 500);
+    assert_answer(HOME, 200);
+    assert_int_equal(counted(COUNTER_LEASE_REMOVED), 0);
+    pass(3000);
+    upstream_grants(assert_register(0), 0);
+    assert_int_equal(counted(COUNTER_LEASE_REMOVED), 1);
+    pass(60000);
+    assert_upstream_quiet();
 }
 
 /* A known phone does not fall because its main registrar has become open. */
@@ -663,6 +721,7 @@ static void test_known_phones_of_an_open_upstream(void **state)
     upstream_grants(assert_register(3600), 3600);
     assert_answer(HOME, 200);
     assert_int_equal(live_contacts(), 1);
+    upstream_grants(assert_register(0), 0); /* the probe */
     phone(HOME, "h1", 3, CONTACT_HOME);
     assert_answer(HOME, 200);
     assert_upstream_quiet();
@@ -720,6 +779,9 @@ int main(void)
         IN(unstarted, test_probe_finds_it_open),
         IN(unstarted, test_open_is_found_while_forwarding),
         IN(upstream, test_accepted_without_credentials),
+        IN(upstream, test_a_user_without_password),
+        IN(upstream, test_granted_nothing),
+        IN(none, test_removal_that_was_none),
         IN(upstream, test_known_phones_of_an_open_upstream),
         IN(unstarted, test_allow_open_upstream),
     };

@@ -145,6 +145,23 @@ static void test_several_contacts(void **state)
     assert_false(rq.contact[1].q_given);
 }
 
+/* One form of a contact goes, another of the same comes. */
+static void test_contact_written_anew(void **state)
+{
+    static const char *const orders[] = {
+        "Contact: <sip:a@10.0.0.1>;expires=0, <sip:a@10.0.0.1;ob>;q=0.3\r\n",
+        "Contact: <sip:a@10.0.0.1;ob>;q=0.3\r\nContact: <sip:a@10.0.0.1>;expires=0\r\n"};
+
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(decode(orders[i]));
+        assert_int_equal(rq.contacts, 1);
+        assert_span(rq.contact[0].uri_text, "sip:a@10.0.0.1;ob");
+        assert_int_equal(rq.contact[0].expires_s, REQUEST_EXPIRES_DEFAULT_S);
+        assert_int_equal(rq.contact[0].q, 300);
+    }
+}
+
 static void test_star(void **state)
 {
     (void)state;
@@ -278,6 +295,7 @@ int main(void)
         cmocka_unit_test(test_aor_is_canonical),
         cmocka_unit_test(test_expires),
         cmocka_unit_test(test_several_contacts),
+        cmocka_unit_test(test_contact_written_anew),
         cmocka_unit_test(test_star),
         cmocka_unit_test(test_credentials),
         cmocka_unit_test(test_direct),

@@ -1,6 +1,7 @@
 /*
  * registrar: silence, floods, no memory, and the end while much is on its way.
  */
+#include "registrar/lane.h"
 #include "world.h"
 
 #include <setjmp.h>
@@ -130,9 +131,58 @@ static void test_who_waits_is_answered_in_time(void **state)
     assert_no_answer(DESK);
     run(&pbx, 5000);
     assert_answer(DESK, 503);
-    assert_int_equal(pbx.registers, 1);
+    /* The first was late already: the other host does not wait for it. */
+    assert_int_equal(pbx.registers, 2);
     pbx.silent = false;
     assert_all_gone(&pbx);
+}
+
+/* A main registrar that drops bad credentials: who sends them keeps no place of
+ * the user's phones. */
+static void test_silence_for_one_is_not_for_all(void **state)
+{
+    struct pbx pbx = {.silent = true};
+
+    (void)state;
+    phone(THIRD, "evil", 1, "Contact: <sip:evil@10.0.0.3>\r\nAuthorization: x\r\n");
+    phone(THIRD, "evil2", 1, "Contact: <sip:evil@10.0.0.3>\r\nAuthorization: x\r\n");
+    phone(HOME, "h1", 1, CONTACT_HOME CREDENTIALS);
+    run(&pbx, 900);
+    assert_int_equal(pbx.registers, 1);
+    assert_no_answer(HOME);
+    pbx.silent = false;
+    run(&pbx, 200);
+    assert_answer(HOME, 200);
+    assert_int_equal(live_contacts(), 1);
+}
+
+/* Garbage for credentials from one host fills a few places only, and a known phone
+ * needs none. */
+static void test_a_flood_of_credentials(void **state)
+{
+    struct pbx pbx = {0};
+    char call[16];
+
+    (void)state;
+    phone(HOME, "h1", 1, CONTACT_HOME CREDENTIALS);
+    run(&pbx, 20);
+    assert_answer(HOME, 200);
+    anna()->lease.means = MEANS_NONE;
+    anna()->lease.granted_s = 130; /* due */
+    anna()->lease.until_ms = world.fake.rt.now_ms + 50000;
+    for (unsigned i = 0; i < 40; i++) {
+        snprintf(call, sizeof call, "evil%u", i);
+        phone(THIRD, call, 1, "Contact: <sip:evil@10.0.0.3>\r\nAuthorization: x\r\n");
+    }
+    for (unsigned i = 0; i < 40 - 1 - LANE_HOST_MAX; i++)
+        assert_answer(THIRD, 503);
+    assert_no_answer(THIRD);
+    for (unsigned i = 0; i < LANE_WAITING_MAX; i++) { /* now from everywhere */
+        snprintf(call, sizeof call, "10.1.0.%u:5060", i + 1);
+        phone(call, call, 1, "Contact: <sip:evil@10.0.0.3>\r\nAuthorization: x\r\n");
+    }
+    phone(HOME, "h1", 2, CONTACT_HOME CREDENTIALS);
+    assert_answer(HOME, 200);
 }
 
 /* forward-timeout-new beyond timer F: nothing is left unanswered. */
@@ -378,6 +428,8 @@ int main(void)
         IN(upstream, test_known_phone_waits_3_s),
         IN(upstream, test_new_phone_waits_16_s),
         IN(upstream, test_who_waits_is_answered_in_time),
+        IN(upstream, test_silence_for_one_is_not_for_all),
+        IN(upstream, test_a_flood_of_credentials),
         IN(upstream, test_timer_f_answers),
         IN(upstream, test_503_for_a_known_phone),
         IN(unstarted, test_rate_limit),

@@ -195,18 +195,48 @@ static void test_nobody_asks(void **state)
     assert_int_equal(fake.rt.wheel.armed, 0);
 }
 
-/* Found open by a phone's REGISTER: the alarm, and a look soon. */
-static void test_found_open(void **state)
+/* It accepted somebody without credentials: it is asked, and not believed
+ * meanwhile, but not each time. */
+static void test_doubt(void **state)
+{
+    struct upstream *u = &upstreams.list[0];
+
+    (void)state;
+    start();
+    answer(fake_sent(&fake, 0)->text, 401);
+    fake_clear(&fake);
+    upstream_doubt(u);
+    upstream_doubt(u);
+    assert_int_equal(fake.sent_count, 1);
+    assert_int_equal(openness(), UPSTREAM_DOUBTED);
+    assert_true(upstream_may_be_open(u));
+    answer(fake_last(&fake)->text, 401);
+    assert_int_equal(openness(), UPSTREAM_CLOSED);
+    upstream_doubt(u);
+    assert_int_equal(openness(), UPSTREAM_CLOSED);
+    assert_int_equal(fake.sent_count, 1);
+
+    fake_advance(&fake, 30000);
+    upstream_doubt(u);
+    answer(fake_last(&fake)->text, 403); /* says nothing: as before */
+    assert_int_equal(openness(), UPSTREAM_CLOSED);
+    assert_int_equal(fake.log_count, 0);
+    fake_advance(&fake, 30000);
+    upstream_doubt(u);
+    answer(fake_last(&fake)->text, 200);
+    assert_int_equal(openness(), UPSTREAM_OPEN);
+    assert_true(fake_logged(&fake, "event=upstream_open"));
+}
+
+static void test_doubt_and_silence(void **state)
 {
     (void)state;
     start();
     answer(fake_sent(&fake, 0)->text, 401);
-    fake_advance(&fake, 10000);
-    upstream_found_open(&upstreams.list[0]);
-    upstream_found_open(&upstreams.list[0]);
-    assert_int_equal(openness(), UPSTREAM_OPEN);
-    assert_int_equal(fake.log_count, 1);
-    answer(probe_after(29000, 31000), 401);
+    upstream_doubt(&upstreams.list[0]);
+    fake_advance(&fake, 31000);
+    assert_int_equal(openness(), UPSTREAM_DOUBTED);
+    fake_advance(&fake, 2000);
     assert_int_equal(openness(), UPSTREAM_CLOSED);
 }
 
@@ -317,7 +347,8 @@ int main(void)
         TEST(test_it_says_nothing),
         TEST(test_silence),
         TEST(test_nobody_asks),
-        TEST(test_found_open),
+        TEST(test_doubt),
+        TEST(test_doubt_and_silence),
         TEST(test_no_room_for_the_probe),
         TEST(test_contact_address),
         TEST(test_sender),
