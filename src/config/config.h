@@ -62,6 +62,7 @@ struct config_alias {
 struct config {
     struct config_listener listen[CONFIG_LISTENERS_MAX];
     unsigned listen_count;
+    uint32_t own_listeners;            /* bits: those that are an upstream's own, not phones' */
     struct address advertise;          /* family ADDRESS_NONE: by route; port 0: the listener's */
     char *domains[CONFIG_DOMAINS_MAX]; /* lower case */
     unsigned domain_count;             /* 0: every domain is served (loopback listeners only) */

@@ -140,6 +140,7 @@ static int join(struct reader *r, const config_setting_t *at, const struct confi
                        text, CONFIG_LISTENERS_MAX);
         return -1;
     }
+    c->own_listeners |= UINT32_C(1) << c->listen_count;
     c->listen[c->listen_count] = *own;
     return (int)c->listen_count++;
 }

@@ -108,7 +108,8 @@ static void port_local_address(void *self, const struct flow *to, struct address
     if (!transport_is_stream(to->transport) || !streams_local(&w->streams, to, &own))
         own = world_bound(w, to->listener);
     *out = own;
-    if (advertised->family == own.family)
+    /* What phones are told is nothing for a main registrar's own listener. */
+    if (advertised->family == own.family && !(w->config->own_listeners >> to->listener & 1))
         *out = *advertised;
     else if (address_is_any(&own) &&
              !route_local(&w->routes, &to->peer, port_now_us(w) / 1000, out))

@@ -13,7 +13,7 @@ LARGE = [("X-Large", "x" * 3000)]
 def own(house):
     """midreg with a listen address that is the main registrar's own; its port."""
     port = free_port()
-    house.start(upstream={"sources": ["127.0.0.0/30"],
+    house.start(advertise="127.0.0.7:%d" % free_port(), upstream={"sources": ["127.0.0.0/30"],
                           "listen": ["%s:127.0.0.1:%d" % (transport, port) for transport in ("udp", "tcp")]})
     return port
 

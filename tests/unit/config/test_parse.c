@@ -237,6 +237,7 @@ static void test_sources(void **state)
     assert_address(&c->listen[2].address, "10.0.0.9:5090");
     assert_int_equal(c->listen[2].transport, TRANSPORT_UDP);
     assert_int_equal(up->listeners, 1 << 1 | 1 << 2);
+    assert_int_equal(c->own_listeners, 1 << 2);
     assert_int_equal(up->source_count, 3);
     for (unsigned i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct address a;
