@@ -117,7 +117,8 @@ static void check_upstream(struct reader *r, const struct config_upstream *up)
     const config_setting_t *at = group ? config_setting_get_member(group, "address") : NULL;
     const struct config *c = r->config;
     bool reached = c->listen_count == 0; /* that is told already */
-    bool own_reached = !up->listeners;
+    /* Where it has none, or one of them was refused: that is told already. */
+    bool own_reached = !up->listeners || __builtin_popcount(up->listeners) != (int)up->own_count;
 
     if (up->address.family == ADDRESS_NONE)
         return;

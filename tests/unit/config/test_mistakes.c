@@ -226,6 +226,10 @@ static void test_sources(void **state)
          "sources = [ \"10.0.0.5\" ]\nlisten = [ \"udp:10.0.0.9:5060\" ] } }\n",
          "t.conf:5: listen \"udp:10.0.0.9:5060\" is no entry of listen and takes the port of entry "
          "1 there; write it as it stands there"},
+        {"domains = [ \"a.b\" ]\nlisten = [ \"udp:0.0.0.0:5060\" ]\n"
+         "upstream = { pbx = { address = \"10.0.0.5\"\n"
+         "sources = [ \"10.0.0.5\" ]\nlisten = [ \"udp:10.0.0.9\", \"tcp:10.0.0.9\" ] } }\n",
+         "t.conf:5: listen \"udp:10.0.0.9:5060\" is no entry of listen"},
     };
 
     (void)state;
