@@ -399,6 +399,7 @@ static void make_habits(struct chance *c, struct phone_habits *h, uint32_t strea
         .written = (uint8_t)chance_below(c, 2),
         .q = chance_percent(c, 85) ? 1000 : (uint16_t)(chance_below(c, 10) * 100),
         .asks_s = asks[chance_below(c, 6)],
+        .opaque = chance_percent(c, 10) ? (uint16_t)chance_between(c, 300, 1200) : 0,
         .by_stream = chance_percent(c, stream_percent),
         .pings = chance_percent(c, 60),
     };

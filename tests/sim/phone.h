@@ -22,7 +22,7 @@ struct sim;
 #define PHONE_CALLS    6
 #define PHONE_CONTACTS 8
 #define PHONE_FLOWS    8
-#define PHONE_TEXT_MAX 1600
+#define PHONE_TEXT_MAX 3000
 
 /* RFC 3261 17.1.2.2, microseconds. */
 #define T1_US  500000
@@ -43,6 +43,7 @@ struct phone_habits {
     bool impatient;      /* leaves although an answer is due */
     uint8_t written;     /* how it writes its AOR: 0 or 1 */
     uint16_t q;          /* thousandths; 1000: does not say */
+    uint16_t opaque;     /* bytes more in its credentials */
     uint32_t asks_s;
 };
 

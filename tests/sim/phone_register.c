@@ -89,6 +89,11 @@ static void put_credentials(struct sim *s, struct buf *out, struct phone *p, boo
     buf_str(out, cnonce);
     buf_lit(out, "\", qop=auth, nc=");
     buf_str(out, nc);
+    if (p->habits.opaque) {
+        buf_lit(out, ", opaque=\"");
+        buf_put(out, s->padding, p->habits.opaque);
+        buf_char(out, '"');
+    }
     buf_lit(out, "\r\n");
 }
 

@@ -313,7 +313,7 @@ static void move(struct sim *s, struct wire *w, enum wire_end end)
     size_t n;
 
     pipe->due = false;
-    if (w->state[end] == WIRE_CLOSED) {
+    if (w->state[end] == WIRE_CLOSED && !(end == WIRE_PEER && w->lost)) {
         pipe->n = 0;
         return;
     }
