@@ -30,8 +30,8 @@ bool pbx_has(const struct sim *s, uint32_t wire)
 bool pbx_uses(const struct sim *s, uint32_t wire)
 {
     for (unsigned i = 0; i < PBX_CALLS; i++)
-        if (s->pbx.calls[i].wire == wire && s->pbx.calls[i].state != CALL_NONE &&
-            s->pbx.calls[i].over_us == NEVER)
+        if (s->pbx.calls[i].wire == wire &&
+            (s->pbx.calls[i].state == CALL_CALLING || s->pbx.calls[i].state == CALL_PROCEEDING))
             return true;
     for (unsigned i = 0; i < PBX_INCOMING; i++)
         if (s->pbx.incoming[i].wire == wire && s->pbx.incoming[i].state != INCOMING_NONE &&
