@@ -14,12 +14,17 @@
 #include "net/state.h"
 #include "net/world.h"
 
+#include <malloc.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <unistd.h>
 
 #define STATUS_MAX 4096
 #define SAID_MAX   1024
+
+/* malloc maps what is larger, and free gives it back: slab pages and the large tables.
+ * Said explicitly, because glibc otherwise raises it to the largest that was freed. */
+#define MAPPED_BYTES (128 * 1024)
 
 struct program {
     struct config *config;
@@ -173,7 +178,10 @@ static void finish(struct program *p)
 bool run_midreg(const char *config_path)
 {
     struct program p = {.state_dir = -1, .lock = -1};
-    bool ok = start(&p, config_path);
+    bool ok;
+
+    mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);
+    ok = start(&p, config_path);
 
     if (ok) {
         const struct world_handler handler = {.self = &p,

@@ -4,7 +4,8 @@
  * A handle is {slot, generation}: slab_get() gives NULL once the object was
  * freed, though its memory serves another by then. Objects never move. The
  * number of objects is bounded by `max`: slab_new() gives NULL beyond it, or
- * without memory. Not shared between threads.
+ * without memory. Memory comes in pages of 128 KiB or more; an empty one goes back,
+ * but for one that is kept. Not shared between threads.
  */
 #ifndef MIDREG_BASE_SLAB_H
 #define MIDREG_BASE_SLAB_H
@@ -22,9 +23,13 @@ struct handle {
 struct slab_page;
 
 struct slab {
-    struct slab_page **pages;
+    struct slab_page *pages; /* a directory, which never shrinks: 32 bytes a page */
     uint32_t page_count;
-    uint32_t free_slot; /* head of the free list, slot + 1; 0: empty */
+    uint32_t page_shift; /* objects of a page: 1 << page_shift */
+    uint32_t roomy;      /* the list of pages with room, page + 1; 0: empty */
+    uint32_t unbacked;   /* the list of pages without memory, page + 1; 0: empty */
+    uint32_t backed;     /* pages with memory */
+    uint32_t empty;      /* of these, pages without an object: 0 or 1 */
     uint32_t used;
     uint32_t max;
     size_t object_size;

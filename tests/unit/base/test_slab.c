@@ -102,13 +102,64 @@ static void test_order(void **state)
     slab_fini(&s);
 }
 
+/* Empty pages go back but one, and a handle of a page that was given back stays stale. */
+static void test_gives_back(void **state)
+{
+    enum { COUNT = 20000 };
+    static struct handle h[COUNT];
+    struct slab s;
+    struct handle again;
+
+    (void)state;
+    slab_init(&s, 100, COUNT);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < COUNT; i++) {
+            struct handle before = h[i];
+
+            assert_non_null(slab_new(&s, &h[i]));
+            assert_null(slab_get(&s, before));
+        }
+        assert_int_equal(s.backed, s.page_count);
+        assert_true(s.page_count > 5);
+        for (int i = 0; i < COUNT; i++)
+            slab_free(&s, h[(i * 7919) % COUNT]);
+        assert_int_equal(s.used, 0);
+        assert_int_equal(s.backed, 1);
+        for (int i = 0; i < COUNT; i++)
+            assert_null(slab_get(&s, h[i]));
+        assert_null(slab_next(&s, 0, &again));
+    }
+    slab_fini(&s);
+}
+
+/* At the edge of a page nothing is given back and taken again. */
+static void test_edge(void **state)
+{
+    struct slab s;
+    struct handle h;
+    uint32_t objects = 0;
+
+    (void)state;
+    slab_init(&s, 1000, 10000);
+    while (s.backed < 2) {
+        assert_non_null(slab_new(&s, &h));
+        objects++;
+    }
+    for (int i = 0; i < 100; i++) {
+        slab_free(&s, h);
+        assert_int_equal(s.backed, 2);
+        assert_non_null(slab_new(&s, &h));
+    }
+    assert_int_equal(s.used, objects);
+    slab_fini(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_handles),
-        cmocka_unit_test(test_bound),
-        cmocka_unit_test(test_never_moves),
-        cmocka_unit_test(test_order),
+        cmocka_unit_test(test_handles),     cmocka_unit_test(test_bound),
+        cmocka_unit_test(test_never_moves), cmocka_unit_test(test_order),
+        cmocka_unit_test(test_gives_back),  cmocka_unit_test(test_edge),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
