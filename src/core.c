@@ -118,6 +118,16 @@ static bool lacks_length(const struct core *c, const struct flow *from)
            !sip_has(&c->message, SIP_H_CONTENT_LENGTH);
 }
 
+/* A stream gives whole messages, but for one that is larger than we take: its head. */
+static bool is_too_large(const struct core *c, const struct flow *from)
+{
+    uint32_t length;
+
+    return transport_is_stream(from->transport) &&
+           span_u32(sip_value(&c->message, SIP_H_CONTENT_LENGTH), &length) &&
+           length > c->message.body.n;
+}
+
 /* Tells the proxy what the registrar has done, once that is durable and so the
  * phone's 200 on its way. */
 static void pass_news_on(struct core *c)
@@ -146,6 +156,8 @@ void core_receive(struct core *c, const struct flow *from, struct span message)
         fault = (struct sip_fault){400, "Missing Content-Length", 0};
         parsed = SIP_BAD;
     }
+    if (parsed == SIP_BAD && c->message.is_request && is_too_large(c, from))
+        fault = (struct sip_fault){513, NULL, 0};
     switch (parsed) {
     case SIP_NOT_SIP:
         return;

@@ -25,7 +25,7 @@ void outbound_receive(struct proxy *p, const struct arrival *a);
 void dialog_receive(struct proxy *p, const struct arrival *a);
 
 /* options.c: an OPTIONS to ourselves, or to an AOR that midreg stands for. */
-void options_answer(struct proxy *p, const struct arrival *a, int status);
+void options_answer(struct proxy *p, const struct arrival *a);
 
 /* proxy.c: refuses, without a transaction; `reason` NULL: the usual phrase. */
 void dispatch_refuse(struct proxy *p, const struct arrival *a, int status, const char *reason);

@@ -189,7 +189,9 @@ static void fork_answer_best(struct fork *f)
 
     if (!server)
         return;
-    if (best == 0) /* no branch was ever sent */
+    if (f->caller_gone && best < 600) /* what it waits for: RFC 3261 9.2, 16.10 */
+        server_reply(server, 487, NULL, SPAN_NONE);
+    else if (best == 0) /* no branch was ever sent */
         server_reply(server, f->no_memory ? 503 : 480, NULL, SPAN_NONE);
     else if (f->best.text.n == 0 || sent != best)
         server_reply(server, sent, NULL, SPAN_NONE);
@@ -359,6 +361,14 @@ static void fork_on_failure(struct fork *f, struct branch *b, int status,
     fork_settle(f);
 }
 
+/* Without a Via behind ours it must not be forwarded (RFC 3261 16.7 step 3). */
+static bool is_for_nobody(const struct sip_message *response)
+{
+    const struct sip_header *via = sip_first(response, SIP_H_VIA);
+
+    return response->via_rest.n == 0 && (!via || !via->next);
+}
+
 static void fork_response(void *self, struct client_tx *tx, const struct sip_message *response)
 {
     struct proxy *p = self;
@@ -373,7 +383,11 @@ static void fork_response(void *self, struct client_tx *tx, const struct sip_mes
         response = strip_phone_message(p->config, response, p->clean, &clean);
     if (!response)
         return; /* the transaction's end will count as no answer */
-    if (response->status < 200)
+    if (is_for_nobody(response) && response->status < 200)
+        return;
+    if (is_for_nobody(response))
+        fork_on_failure(f, b, 502, NULL);
+    else if (response->status < 200)
         fork_on_provisional(f, b, response);
     else if (response->status < 300)
         fork_on_success(f, b, response);
@@ -423,8 +437,15 @@ static void fork_cancelled(void *self, struct server_tx *tx, const struct sip_me
 
     if (!f)
         return;
+    struct buf reasons = buf_make(f->proxy->fields, DATAGRAM_MAX);
+
+    for (const struct sip_header *h = sip_first(cancel, SIP_H_REASON); h; h = sip_next(cancel, h)) {
+        if (reasons.n)
+            buf_lit(&reasons, ", ");
+        buf_span(&reasons, h->value);
+    }
     f->caller_gone = true;
-    fork_close(f, sip_value(cancel, SIP_H_REASON));
+    fork_close(f, buf_done(&reasons));
     fork_settle(f);
 }
 

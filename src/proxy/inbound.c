@@ -68,7 +68,7 @@ void inbound_receive(struct proxy *p, const struct arrival *a)
         return;
     }
     if (r->m->method == SIP_OPTIONS) { /* the upstream's ping: midreg stands for the AOR */
-        options_answer(p, a, 200);
+        options_answer(p, a);
         return;
     }
     if (r->m->method == SIP_INVITE)

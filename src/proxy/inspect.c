@@ -36,13 +36,13 @@ bool inspect_request(const struct sip_message *m, struct inspected *out, struct 
     return true;
 }
 
-bool inspect_put_unsupported(struct buf *out, const struct sip_message *m)
+bool inspect_put_unsupported(struct buf *out, const struct sip_message *m, enum sip_header_id id)
 {
     const char *before = "Unsupported: ";
     struct sip_list list;
     struct span value;
 
-    sip_list_init(&list, m, SIP_H_PROXY_REQUIRE);
+    sip_list_init(&list, m, id);
     while (sip_list_next(&list, &value)) {
         buf_str(out, before);
         buf_span(out, value);

@@ -24,8 +24,9 @@ struct inspected {
 /* False: `fault` has the status (400, 416) and the reason. */
 bool inspect_request(const struct sip_message *m, struct inspected *out, struct sip_fault *fault);
 
-/* Appends "Unsupported: ..." with all that Proxy-Require asks for. False: it
- * asks for nothing (we support no option that a proxy could be asked for). */
-bool inspect_put_unsupported(struct buf *out, const struct sip_message *m);
+/* Appends "Unsupported: ..." with all that Proxy-Require, or Require, asks for (we
+ * support nothing that a proxy could be asked for, nor a UAS for OPTIONS). False:
+ * it asks for nothing. */
+bool inspect_put_unsupported(struct buf *out, const struct sip_message *m, enum sip_header_id id);
 
 #endif

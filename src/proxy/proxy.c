@@ -91,11 +91,21 @@ static bool may_go_on(struct proxy *p, struct arrival *a)
         dispatch_refuse(p, a, 482, NULL);
         return false;
     }
-    if (m->method != SIP_ACK && inspect_put_unsupported(&unsupported, m)) {
+    if (m->method != SIP_ACK && inspect_put_unsupported(&unsupported, m, SIP_H_PROXY_REQUIRE)) {
         server_reject(p->rt, m, a->from, 420, NULL, buf_done(&unsupported));
         return false;
     }
     return true;
+}
+
+/* OPTIONS to midreg itself. Not so within a dialog that goes through us: there the
+ * Route leads on (RFC 3261 16.4), and what the peer says of its dialog is awaited. */
+static bool is_for_us(const struct proxy *p, const struct arrival *a)
+{
+    const struct inspected *r = &a->request;
+
+    return r->m->method == SIP_OPTIONS && own_target(p, a->from, &r->ruri) &&
+           !(r->to_tag.n && sip_has(r->m, SIP_H_ROUTE));
 }
 
 void proxy_receive(struct proxy *p, const struct sip_message *request, const struct flow *from)
@@ -118,8 +128,8 @@ void proxy_receive(struct proxy *p, const struct sip_message *request, const str
         server_reject(p->rt, request, from, fault.status, fault.reason, SPAN_NONE);
         return;
     }
-    if (request->method == SIP_OPTIONS && own_target(p, from, &a.request.ruri)) {
-        options_answer(p, &a, 200); /* also with Max-Forwards 0: RFC 3261 11 */
+    if (is_for_us(p, &a)) {
+        options_answer(p, &a); /* also with Max-Forwards 0: RFC 3261 11 */
         return;
     }
     if (!may_go_on(p, &a))

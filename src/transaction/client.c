@@ -323,6 +323,17 @@ static bool other_response(struct client_tx *tx, const struct sip_message *respo
     return true;
 }
 
+/* RFC 3261 18.1.2: what bears another sent-by than we wrote is not for us. */
+static bool is_our_sent_by(const struct client_tx *tx, const struct sip_via *via)
+{
+    const struct ports *ports = runtime_of(tx)->ports;
+    struct address local, sent_by;
+
+    ports->local_address(ports->world, &tx->flow, &local);
+    return sip_host_address(via->host, &sent_by) && address_same_host(&sent_by, &local) &&
+           via->port == local.port;
+}
+
 /* RFC 3261 17.1.3: by branch and by the method of CSeq. */
 static struct client_tx *client_match(struct transactions *t, const struct sip_message *response)
 {
@@ -334,7 +345,7 @@ static struct client_tx *client_match(struct transactions *t, const struct sip_m
     if (!sip_via_top(response, &via, &fault) || !branch_read(via.branch, &branch))
         return NULL;
     tx = client_get(t, branch.handle);
-    if (!tx || tx->secret != branch.secret)
+    if (!tx || tx->secret != branch.secret || !is_our_sent_by(tx, &via))
         return NULL;
     if (tx->method == SIP_INVITE && response->method == SIP_CANCEL)
         tx = client_get(t, tx->cancel);

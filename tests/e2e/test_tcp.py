@@ -204,6 +204,16 @@ def test_a_connection_that_cannot_be_cut_is_closed_and_hurts_nobody(house, bytes
     assert al.register().status == 200 and al.connection.ended is False
 
 
+@pytest.mark.parametrize("length", [66000, 99999999])
+def test_a_request_that_is_too_large_is_513_and_the_connection_is_closed(house, length):
+    house.start()
+    al = house.tcp_phone()
+    request = al.register_request()
+    al.connection.send(request.bytes().replace(b"Content-Length: 0", b"Content-Length: %d" % length))
+    assert al.final(request, al.server).status == 513
+    al.connection.wait_ended()
+
+
 def test_a_request_without_content_length_is_400_and_the_connection_is_closed(house):
     house.start()
     al = house.tcp_phone()

@@ -46,6 +46,37 @@ static void without_a_reason_none_is_made_up(void **state)
     assert_false(stage_has(stage_take(s, AL_1, "CANCEL"), "Reason"));
 }
 
+static void all_its_reasons_go_on(void **state)
+{
+    struct stage *s = *state;
+
+    stage_phone(s, AL, AL_1, 1000);
+    stage_call(s);
+    stage_answer(s, stage_take(s, AL_1, "INVITE"), 180, "");
+    stage_cancel(s, PBX, stage_contact(s, AL),
+                 "Reason: SIP;cause=487\nReason: Q.850;cause=16;text=\"a, b\"\n");
+    assert_string_equal(stage_field(stage_take(s, AL_1, "CANCEL"), "Reason"),
+                        "SIP;cause=487, Q.850;cause=16;text=\"a, b\"");
+}
+
+/* Whatever others said before: RFC 3261 9.2. */
+static void the_caller_gets_487(void **state)
+{
+    struct stage *s = *state;
+    const struct fake_datagram *two;
+
+    stage_phone(s, AL, AL_1, 1000);
+    stage_phone(s, AL, AL_2, 500);
+    stage_call(s);
+    stage_answer(s, stage_take(s, AL_1, "INVITE"), 486, "");
+    two = stage_take(s, AL_2, "INVITE");
+    stage_answer(s, two, 180, "");
+    stage_cancel(s, PBX, stage_contact(s, AL), "");
+    stage_take(s, AL_2, "CANCEL");
+    stage_answer(s, two, 487, "");
+    stage_take(s, PBX, "SIP/2.0 487");
+}
+
 static void a_2xx_that_was_faster_wins(void **state)
 {
     struct stage *s = *state;
@@ -147,6 +178,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN_STAGE(all_branches_are_cancelled),
         IN_STAGE(without_a_reason_none_is_made_up),
+        IN_STAGE(all_its_reasons_go_on),
+        IN_STAGE(the_caller_gets_487),
         IN_STAGE(a_2xx_that_was_faster_wins),
         IN_STAGE(a_silent_phone_leaves_487_to_the_caller),
         IN_STAGE(a_cancel_after_the_answer_changes_nothing),

@@ -81,6 +81,19 @@ static void options_to_ourselves_are_answered(void **state)
     stage_take(s, PBX, "SIP/2.0 404 ");
 }
 
+/* RFC 3261 8.2.2.3: whoever answers must understand what is required. */
+static void options_that_require_something_are_420(void **state)
+{
+    struct stage *s = *state;
+
+    stage_phone(s, AL, AL_1, 1000);
+    stage_request(s, "10.7.7.7:5060", "OPTIONS", "sip:127.0.0.1", "Require: one, two\n");
+    assert_string_equal(stage_field(stage_take(s, "10.7.7.7:5060", "SIP/2.0 420 "), "Unsupported"),
+                        "one, two");
+    stage_request(s, PBX, "OPTIONS", stage_contact(s, AL), "Require: one\n");
+    assert_string_equal(stage_field(stage_take(s, PBX, "SIP/2.0 420 "), "Unsupported"), "one");
+}
+
 static void proxy_require_is_420(void **state)
 {
     struct stage *s = *state;
@@ -152,6 +165,7 @@ int main(void)
         IN_STAGE(malformed_requests_are_told_what_is_wrong),
         IN_STAGE(max_forwards),
         IN_STAGE(options_to_ourselves_are_answered),
+        IN_STAGE(options_that_require_something_are_420),
         IN_STAGE(proxy_require_is_420),
         IN_STAGE(a_loop_is_482_a_spiral_is_not),
         IN_STAGE(an_ack_is_never_answered),

@@ -89,6 +89,19 @@ static void requests_pass_both_ways(void **state)
     free(fields);
 }
 
+/* Also where the peer's contact is a domain that we serve: what it says of its
+ * dialog is awaited, not what we say of ourselves. */
+static void options_within_it_pass_too(void **state)
+{
+    struct stage *s = *state;
+    char *fields = dialog(s);
+
+    stage_request(s, PBX, "OPTIONS", "sip:example.com;line=x", fields);
+    stage_answer(s, stage_take(s, AL_1, "OPTIONS sip:example.com;line=x "), 481, "");
+    stage_take(s, PBX, "SIP/2.0 481 ");
+    free(fields);
+}
+
 static void the_ack_of_a_2xx_passes_without_a_transaction(void **state)
 {
     struct stage *s = *state;
@@ -445,6 +458,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_STAGE(requests_pass_both_ways),
+        IN_STAGE(options_within_it_pass_too),
         IN_STAGE(the_ack_of_a_2xx_passes_without_a_transaction),
         IN_STAGE(a_cancelled_re_invite_is_cancelled_at_the_other_side),
         IN_STAGE(a_changed_token_is_403),

@@ -504,6 +504,40 @@ static void a_proxy_that_ends_lets_go_of_everything(void **state)
     server_reply(left, 500, NULL, SPAN_NONE);
 }
 
+/* Answers with our Via alone. */
+static void answer_shorn(struct stage *s, const struct fake_datagram *d, const char *start)
+{
+    static const char *const names[] = {"Via", "From", "To", "Call-ID", "CSeq"};
+    char text[2048];
+    size_t n = (size_t)snprintf(text, sizeof text, "%s\n", start);
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        n += (size_t)snprintf(text + n, sizeof text - n, "%s: %s\n", names[i],
+                              stage_field(d, names[i]));
+    snprintf(text + n, sizeof text - n, "\n");
+    stage_receive(s, AL_1, text);
+}
+
+/* RFC 3261 16.7 step 3: it could reach nobody, so it answers nothing. */
+static void an_answer_without_the_callers_via_is_none(void **state)
+{
+    struct stage *s = *state;
+    const struct fake_datagram *one, *two;
+
+    stage_phone(s, AL, AL_1, 1000);
+    stage_phone(s, AL, AL_2, 1000);
+    stage_call(s);
+    stage_take(s, PBX, "SIP/2.0 100");
+    one = stage_take(s, AL_1, "INVITE");
+    two = stage_take(s, AL_2, "INVITE");
+    answer_shorn(s, one, "SIP/2.0 180 Ringing");
+    answer_shorn(s, one, "SIP/2.0 200 OK");
+    stage_none(s, PBX, "SIP/2.0");
+    stage_none(s, AL_2, "CANCEL");
+    stage_answer(s, two, 200, "");
+    stage_take(s, PBX, "SIP/2.0 200");
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -532,6 +566,7 @@ int main(void)
         IN_STAGE(identities_in_a_phones_answer_are_removed),
         IN_STAGE(a_proxy_that_ends_lets_go_of_everything),
         IN_STAGE(a_retransmitted_invite_starts_nothing),
+        IN_STAGE(an_answer_without_the_callers_via_is_none),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -62,6 +62,28 @@ static void test_answered(void **state)
     assert_false(answer(k, 200));
 }
 
+/* RFC 3261 18.1.2: another sent-by than ours, host or port. */
+static void test_anothers_via(void **state)
+{
+    static const char *const others[] = {"127.0.0.9:5060", "127.0.0.1:5069", "example.o:5060"};
+    struct talk *k = *state;
+
+    send_register(k);
+    for (size_t i = 0; i < sizeof others / sizeof *others; i++) {
+        struct sip_fault fault;
+        char *via;
+
+        talk_response(k, fake_sent(&k->fake, 0), 200);
+        via = strstr(k->text, "127.0.0.1:5060;branch");
+        assert_non_null(via);
+        memcpy(via, others[i], strlen(others[i]));
+        assert_int_equal(sip_parse(span_of(k->text), &k->m, &fault), SIP_PARSED);
+        assert_false(client_receive(&k->t, &k->m, &k->peer));
+    }
+    assert_true(answer(k, 200));
+    fake_advance(&k->fake, 5000);
+}
+
 /* After a provisional it is sent again every T2, and F still ends it. */
 static void test_proceeding(void **state)
 {
@@ -138,7 +160,7 @@ int main(void)
         IN_TALK(test_unanswered),           IN_TALK(test_answered),
         IN_TALK(test_proceeding),           IN_TALK(test_reliable),
         IN_TALK(test_cancel_means_nothing), IN_TALK(test_forgotten),
-        IN_TALK(test_no_two_branches),
+        IN_TALK(test_no_two_branches),      IN_TALK(test_anothers_via),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
