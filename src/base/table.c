@@ -3,7 +3,8 @@
  *
  * Called by the location table and the transactions, on the core thread.
  * Removing shifts the followers back, so there are no graves and a search ends
- * at the first empty entry. Never shrinks.
+ * at the first empty entry. Shrinks by half once less than an eighth is used, so
+ * that what a burst took comes back; the smallest stays.
  */
 #include "base/table.h"
 
@@ -37,18 +38,17 @@ void *table_find(const struct table *t, uint64_t key)
     return t->entries ? table_seek(t, key)->value : NULL;
 }
 
-static bool table_grow(struct table *t)
+static bool table_resize(struct table *t, size_t cap)
 {
-    size_t cap = t->entries ? (t->mask + 1) * 2 : TABLE_MIN;
-    struct table bigger = {calloc(cap, sizeof *bigger.entries), cap - 1, t->used};
+    struct table other = {calloc(cap, sizeof *other.entries), cap - 1, t->used};
 
-    if (!bigger.entries)
+    if (!other.entries)
         return false;
     for (size_t i = 0; t->entries && i <= t->mask; i++)
         if (t->entries[i].value)
-            *table_seek(&bigger, t->entries[i].key) = t->entries[i];
+            *table_seek(&other, t->entries[i].key) = t->entries[i];
     free(t->entries);
-    *t = bigger;
+    *t = other;
     return true;
 }
 
@@ -61,7 +61,7 @@ bool table_put(struct table *t, uint64_t key, void *value)
         return true;
     }
     if (!e || t->used + 1 > (t->mask + 1) / 4 * 3) {
-        if (!table_grow(t))
+        if (!table_resize(t, t->entries ? (t->mask + 1) * 2 : TABLE_MIN))
             return false;
         e = table_seek(t, key);
     }
@@ -92,13 +92,9 @@ void *table_remove(struct table *t, uint64_t key)
     }
     *gap = (struct table_entry){0, NULL};
     t->used--;
+    if (t->mask >= TABLE_MIN && t->used < (t->mask + 1) / 8)
+        (void)table_resize(t, (t->mask + 1) / 2); /* without memory it stays large */
     return value;
-}
-
-void table_prefetch(const struct table *t, uint64_t key)
-{
-    if (t->entries)
-        __builtin_prefetch(&t->entries[(size_t)key & t->mask]);
 }
 
 void *table_next(const struct table *t, size_t *at)

@@ -2,7 +2,7 @@
  * base/table: a hash table from 64-bit keys to pointers.
  *
  * Keys are keyed hashes already (base/hash.h), so no further hashing is done.
- * Open addressing, linear probing, grows by itself, 16 bytes an entry. NULL is
+ * Open addressing, linear probing, grows and shrinks by itself, 16 bytes an entry. NULL is
  * no value. Iteration is in table order and only for shutdown and checks: no
  * decision may depend on it. Not shared between threads.
  */
@@ -33,8 +33,6 @@ void *table_find(const struct table *t, uint64_t key);
 bool table_put(struct table *t, uint64_t key, void *value);
 /* The value that was removed, or NULL. */
 void *table_remove(struct table *t, uint64_t key);
-/* Asks the processor for the line that table_find() will read. */
-void table_prefetch(const struct table *t, uint64_t key);
 /* The next entry's value at or after *at, which is moved on; NULL at the end. */
 void *table_next(const struct table *t, size_t *at);
 

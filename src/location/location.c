@@ -129,7 +129,6 @@ static void binding_write(struct binding *b, uint32_t id, const struct binding_s
         .granted_s = spec->granted_s,
         .cseq = spec->cseq,
         .id = id,
-        .size = (uint32_t)size,
         .q = spec->q,
         .uri_n = (uint16_t)spec->uri.n,
         .params_n = (uint16_t)spec->params.n,
@@ -204,7 +203,7 @@ struct binding *location_rebind(struct location *l, struct aor **a, uint32_t id,
 
     if (!old)
         return NULL;
-    b = record_rebuild(l, a, (size_t)((char *)old - (char *)*a), old->size, id, spec);
+    b = record_rebuild(l, a, (size_t)((char *)old - (char *)*a), binding_size(old), id, spec);
     if (b)
         l->bindings -= counted;
     return b;
@@ -232,7 +231,7 @@ void location_unbind(struct location *l, struct aor **record, uint32_t id)
 
     if (!b)
         return;
-    n = b->size;
+    n = binding_size(b);
     after = (char *)b + n;
     l->bindings -= counts(b);
     l->bytes -= n;

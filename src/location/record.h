@@ -4,7 +4,8 @@
  * One allocation holds the header, the AOR's text and all bindings, each a
  * fixed part followed by its texts. Everybody reads it through the accessors
  * here; only location.c changes its shape. A record may move in memory on any
- * change: keep the hash, not the pointer. Core thread only.
+ * change: keep the hash, not the pointer. A million of them are kept, so times
+ * share their words with small fields. Core thread only.
  *
  *   struct aor | aor text | pad | struct binding | texts | pad | struct binding | ...
  */
@@ -23,16 +24,16 @@ enum lease_means { MEANS_UNKNOWN, MEANS_ACL, MEANS_NONE };
  * is later where an answer was lost.
  */
 struct lease {
-    uint64_t until_ms; /* 0: nothing granted */
-    uint64_t may_ms;   /* never before until_ms */
-    uint64_t next_ms;  /* midreg does not act on it before; 0: at once */
+    uint64_t until_ms : 48; /* 0: nothing granted */
+    uint64_t means : 8;     /* enum lease_means */
+    uint64_t failures : 8;  /* own attempts that failed in a row */
+    uint64_t may_ms : 48;   /* never before until_ms */
+    uint64_t refused : 8;   /* own refreshes refused (403, 404) in a row */
+    uint64_t busy : 8;      /* REGISTERs of this lease waiting or in flight */
+    uint64_t next_ms : 48;  /* midreg does not act on it before; 0: at once */
+    uint64_t zero : 16;
     uint32_t granted_s;
-    uint32_t cseq;    /* the last one used */
-    uint8_t means;    /* enum lease_means */
-    uint8_t failures; /* own attempts that failed in a row */
-    uint8_t refused;  /* own refreshes refused (403, 404) in a row */
-    uint8_t busy;     /* REGISTERs of this lease waiting or in flight */
-    uint32_t zero;
+    uint32_t cseq; /* the last one used */
 };
 
 static inline bool lease_held(const struct lease *l, uint64_t now_ms)
@@ -52,21 +53,20 @@ enum binding_flag {
 };
 
 struct binding {
-    uint64_t expires_ms; /* monotonic; a tombstone's end for a tombstone */
-    uint64_t proved_ms;  /* when somebody last proved it */
+    uint64_t expires_ms : 48; /* monotonic; a tombstone's end for a tombstone */
+    uint64_t flags : 8;       /* enum binding_flag */
+    uint64_t q_given : 8;     /* the phone wrote a q */
+    uint64_t proved_ms : 48;  /* when somebody last proved it */
+    uint64_t path_n : 16;
     struct flow flow;
     uint32_t granted_s;
     uint32_t cseq;
-    uint32_t id;   /* unique within the AOR, not used again, also by a record that is
-                    made anew for this AOR */
-    uint32_t size; /* of this binding with its texts: the step to the next */
-    uint16_t q;    /* thousandths; 1000 where none was given */
+    uint32_t id; /* unique within the AOR, not used again, also by a record that is
+                  made anew for this AOR */
+    uint16_t q;  /* thousandths; 1000 where none was given */
     uint16_t uri_n;
     uint16_t params_n; /* contact header parameters but q and expires */
     uint16_t call_id_n;
-    uint8_t flags;   /* enum binding_flag */
-    uint8_t q_given; /* the phone wrote a q */
-    uint16_t path_n;
     /* texts: uri, params, call_id, path */
 };
 
@@ -103,6 +103,12 @@ static inline size_t record_pad(size_t n)
     return (n + 7) & ~(size_t)7;
 }
 
+/* Of a binding with its texts: the step to the next. */
+static inline size_t binding_size(const struct binding *b)
+{
+    return record_pad(sizeof *b + b->uri_n + b->params_n + b->call_id_n + b->path_n);
+}
+
 /* The first binding, or NULL. Tombstones are among them. */
 static inline struct binding *aor_first(const struct aor *a)
 {
@@ -113,7 +119,7 @@ static inline struct binding *aor_first(const struct aor *a)
 
 static inline struct binding *aor_next(const struct aor *a, const struct binding *b)
 {
-    uintptr_t next = (uintptr_t)b + b->size;
+    uintptr_t next = (uintptr_t)b + binding_size(b);
 
     return next < (uintptr_t)a + a->size ? (struct binding *)next : NULL;
 }

@@ -9,6 +9,7 @@
 #ifndef MIDREG_PROXY_FORK_H
 #define MIDREG_PROXY_FORK_H
 
+#include "base/arena.h"
 #include "proxy/inside.h"
 #include "proxy/routes.h"
 #include "transaction/client.h"

@@ -155,9 +155,10 @@ void answer_ok(struct registrar *r, const struct sip_message *m, const struct fl
     if (!is_durable(r, hash, &sequence)) {
         struct server_tx *tx = server_begin(r->with.transactions, m, from, NULL, NULL);
 
-        if (tx)
+        if (tx) {
             park(r, tx->handle, hash, sequence);
-        else
+            server_forget(tx);
+        } else
             answer_unavailable(r, m, from, NULL);
         return;
     }
@@ -188,7 +189,7 @@ static void send_ok_in(struct registrar *r, struct handle server, uint64_t hash)
     struct buf fields;
     size_t cap;
 
-    if (!tx)
+    if (!tx || !tx->request) /* without it, it has its answer */
         return;
     fields.p = ports->datagram_reserve(ports->world, &cap);
     fields = buf_make(fields.p, cap);

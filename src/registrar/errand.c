@@ -56,6 +56,15 @@ static struct demand *demand_of(struct registrar *r, uint64_t hash)
     return &r->demand[upstream_of(r, hash)];
 }
 
+/* Nobody reads that REGISTER any more, but for an answer that waits for the journal. */
+static void forget_phone(struct registrar *r, struct handle server)
+{
+    struct server_tx *tx = server_get(r->with.transactions, server);
+
+    if (tx)
+        server_forget(tx);
+}
+
 /* Takes the errand out; the caller runs the lane and settles the lease. */
 static void errand_drop(struct errand *e)
 {
@@ -68,6 +77,7 @@ static void errand_drop(struct errand *e)
         pacer_leave(pacer_of(r, e->hash), &e->place);
     if (a)
         a->lease.busy--;
+    forget_phone(r, e->server);
     slab_free(&r->errands, e->handle);
 }
 
@@ -705,6 +715,7 @@ void errand_forward(struct registrar *r, const struct sip_message *m, const stru
         else
             answer_unavailable_in(r, server,
                                   "Service Unavailable (others of this user are waiting)");
+        forget_phone(r, server);
         lease_settle(r, rq->hash);
         return;
     }

@@ -383,20 +383,25 @@ static void via_move(struct sip_via *via, const char *from, const char *to)
     via->maddr = moved(via->maddr, from, to);
 }
 
-struct sip_message *sip_message_copy(struct arena *arena, const struct sip_message *m)
+static size_t index_size(const struct sip_message *m)
 {
-    size_t size = offsetof(struct sip_message, header) + m->header_count * sizeof m->header[0];
-    struct sip_message *copy = arena_alloc(arena, size);
-    struct span raw = arena_copy(arena, m->raw);
+    return offsetof(struct sip_message, header) + m->header_count * sizeof m->header[0];
+}
 
-    if (!copy || !raw.p)
-        return NULL;
-    memcpy(copy, m, size);
+size_t sip_message_copy_size(const struct sip_message *m)
+{
+    return index_size(m) + m->raw.n;
+}
 
+struct sip_message *sip_message_copy(void *room, const struct sip_message *m)
+{
+    struct sip_message *copy = room;
     const char *from = m->raw.p;
-    const char *to = raw.p;
+    char *to = (char *)room + index_size(m);
 
-    copy->raw = raw;
+    memcpy(copy, m, index_size(m));
+    memcpy(to, from, m->raw.n);
+    copy->raw = span_make(to, m->raw.n);
     copy->method_name = moved(m->method_name, from, to);
     copy->ruri = moved(m->ruri, from, to);
     copy->reason = moved(m->reason, from, to);

@@ -9,7 +9,6 @@
 #ifndef MIDREG_SIP_MESSAGE_H
 #define MIDREG_SIP_MESSAGE_H
 
-#include "base/arena.h"
 #include "base/span.h"
 
 enum sip_method {
@@ -143,9 +142,10 @@ enum sip_parsed sip_parse(struct span datagram, struct sip_message *out, struct 
 /* Can a bad request be answered at all (RFC 3261 8.2.6.2)? */
 bool sip_answerable(const struct sip_message *m);
 
-/* A copy in the arena, index included, or NULL without memory. Only the fields
- * there are get room: never copy it by assignment, copy it again. */
-struct sip_message *sip_message_copy(struct arena *arena, const struct sip_message *m);
+/* A copy, index included, in `room`, which has this many bytes and is aligned to 8.
+ * Only the fields there are get room: never copy it by assignment, copy it again. */
+size_t sip_message_copy_size(const struct sip_message *m);
+struct sip_message *sip_message_copy(void *room, const struct sip_message *m);
 
 static inline bool sip_has(const struct sip_message *m, enum sip_header_id id)
 {

@@ -12,6 +12,7 @@
  *   CANCEL of the user         client_cancel() -> send_cancel()
  */
 #include "sip/build.h"
+#include "transaction/kept.h"
 #include "transaction/machine.h"
 
 #include <stdlib.h>
@@ -53,7 +54,7 @@ static void client_fire(void *self, struct timer *timer)
 
     (void)self;
     runtime_count(runtime_of(tx), COUNTER_RETRANSMIT_OUT);
-    ports_send(runtime_of(tx)->ports, &tx->flow, span_make(tx->sent, tx->sent_n));
+    ports_send(runtime_of(tx)->ports, &tx->flow, kept_span(&tx->sent));
     if (tx->method != SIP_INVITE && (tx->state == CLIENT_PROCEEDING || next > SIP_T2_MS))
         next = SIP_T2_MS; /* RFC 3261 17.1.2.2, timer E; timer A has no such bound */
     arm_again(tx, next);
@@ -121,9 +122,7 @@ void client_put_via(struct buf *out, const struct client_tx *tx)
 
 static void drop_sent(struct client_tx *tx)
 {
-    free(tx->sent);
-    tx->sent = NULL;
-    tx->sent_n = 0;
+    kept_drop(tx->t, &tx->sent);
 }
 
 void client_free(struct client_tx *tx)
@@ -132,7 +131,7 @@ void client_free(struct client_tx *tx)
     wheel_disarm(&runtime_of(tx)->wheel, &tx->end_timer);
     connection_leave(tx);
     drop_sent(tx);
-    free(tx->ack);
+    kept_drop(tx->t, &tx->ack);
     free(tx->cancel_reason);
     slab_free(&tx->t->clients, tx->handle);
 }
@@ -148,18 +147,15 @@ static bool is_sound(struct span request)
 
 bool client_send(struct client_tx *tx, struct span request)
 {
-    if (request.n <= DATAGRAM_MAX && (tx->method != SIP_INVITE || is_sound(request)))
-        tx->sent = malloc(request.n);
-    if (!tx->sent) {
+    if (request.n > DATAGRAM_MAX || (tx->method == SIP_INVITE && !is_sound(request)) ||
+        !kept_set(tx->t, &tx->sent, request)) {
         client_free(tx);
         return false;
     }
-    memcpy(tx->sent, request.p, request.n);
-    tx->sent_n = request.n;
     tx->state = CLIENT_CALLING;
     if (flow_reliable(&tx->flow))
         connection_join(tx);
-    ports_send(runtime_of(tx)->ports, &tx->flow, span_make(tx->sent, tx->sent_n));
+    ports_send(runtime_of(tx)->ports, &tx->flow, kept_span(&tx->sent));
     arm_again(tx, SIP_T1_MS);
     /* Timers B, F; over a dead connection nothing will ever come (17.1.4). */
     end_in(tx, flow_alive(runtime_of(tx)->ports, &tx->flow) ? SIP_T64_MS : 0);
@@ -215,7 +211,7 @@ static void send_cancel(struct client_tx *tx)
     tx->cancel_sent = true;
     /* RFC 3261 9.1: without a final answer by then, it is over. */
     end_in(tx, SIP_T64_MS);
-    if (sip_parse(span_make(tx->sent, tx->sent_n), &invite, &fault) != SIP_PARSED)
+    if (sip_parse(kept_span(&tx->sent), &invite, &fault) != SIP_PARSED)
         return;
     sip_build_cancel(&out, &invite, reason);
     if (out.overflow)
@@ -248,19 +244,14 @@ static void send_ack(struct client_tx *tx, const struct sip_message *response)
     struct sip_message invite;
     struct sip_fault fault;
 
-    if (sip_parse(span_make(tx->sent, tx->sent_n), &invite, &fault) != SIP_PARSED)
+    if (sip_parse(kept_span(&tx->sent), &invite, &fault) != SIP_PARSED)
         return;
     sip_build_ack(&out, &invite, response);
     if (out.overflow)
         return;
     ports_send(runtime_of(tx)->ports, &tx->flow, buf_done(&out));
-    tx->ack = malloc(out.n);
-    if (!tx->ack) {
+    if (!kept_set(tx->t, &tx->ack, buf_done(&out)))
         runtime_count(runtime_of(tx), COUNTER_OUT_OF_MEMORY);
-        return;
-    }
-    memcpy(tx->ack, out.p, out.n);
-    tx->ack_n = out.n;
 }
 
 /* ---- responses ------------------------------------------------------------- */
@@ -277,9 +268,9 @@ static bool invite_response(struct client_tx *tx, const struct sip_message *resp
     case CLIENT_ACCEPTED:
         return status >= 200 && status < 300;
     case CLIENT_COMPLETED:
-        if (status >= 300 && tx->ack) {
+        if (status >= 300 && tx->ack.p) {
             runtime_count(runtime_of(tx), COUNTER_RETRANSMIT_OUT);
-            ports_send(runtime_of(tx)->ports, &tx->flow, span_make(tx->ack, tx->ack_n));
+            ports_send(runtime_of(tx)->ports, &tx->flow, kept_span(&tx->ack));
         }
         return false;
     case CLIENT_UNSENT:

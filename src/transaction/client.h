@@ -50,11 +50,9 @@ struct client_tx {
     struct client_tx *prev;
     uint64_t secret;                 /* the unpredictable bits of the branch */
     char branch[CLIENT_BRANCH_SIZE]; /* terminated */
-    char *sent;                      /* the request, for retransmissions, CANCEL and ACK */
-    size_t sent_n;
-    char *ack; /* the ACK for a final answer of 300 to 699 */
-    size_t ack_n;
-    int status; /* of the last response; 0: none */
+    struct kept sent;                /* the request, for retransmissions, CANCEL and ACK */
+    struct kept ack;                 /* for a final answer of 300 to 699 */
+    int status;                      /* of the last response; 0: none */
     bool cancel_wanted;
     bool cancel_sent;
     struct handle cancel; /* the CANCEL's own transaction, which bears our branch */

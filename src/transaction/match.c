@@ -8,6 +8,7 @@
  * that differ in case alone.
  */
 #include "sip/header.h"
+#include "transaction/kept.h"
 #include "transaction/machine.h"
 
 /* The method of the transaction: an ACK or CANCEL belongs to an INVITE. */
@@ -89,8 +90,7 @@ bool server_match_tags(const struct server_tx *tx, const struct sip_message *req
 
     if (request->method != SIP_ACK)
         return span_eq(tag, tag_of(tx->request, SIP_H_TO));
-    if (!tx->answer ||
-        sip_parse(span_make(tx->answer, tx->answer_n), &answer, &fault) != SIP_PARSED)
+    if (!tx->answer.p || sip_parse(kept_span(&tx->answer), &answer, &fault) != SIP_PARSED)
         return true; /* the answer is no longer kept: what else could it be for? */
     return span_eq(tag, tag_of(&answer, SIP_H_TO));
 }

@@ -12,16 +12,10 @@
  *   G, H, I, J, L              server_fire()
  */
 #include "sip/build.h"
+#include "transaction/kept.h"
 #include "transaction/machine.h"
 
-#include <stdlib.h>
-
 #define SIP_PORT 5060 /* where sent-by names none: RFC 3261 18.2.2 */
-
-static bool is_invite(const struct server_tx *tx)
-{
-    return tx->request->method == SIP_INVITE;
-}
 
 /*
  * The connection that the request came over has closed: RFC 3261 18.2.2 wants
@@ -32,14 +26,10 @@ static void server_reopen(struct server_tx *tx)
 {
     const struct ports *ports = tx->t->rt->ports;
     struct address peer = tx->source.peer;
-    struct sip_via via;
-    struct sip_fault fault;
     struct flow opened;
 
     tx->reopened = true;
-    if (!sip_via_top(tx->request, &via, &fault))
-        return;
-    peer.port = via.port ? (uint16_t)via.port : SIP_PORT;
+    peer.port = tx->sent_by_port;
     if (ports->stream_open(ports->world, &peer, tx->source.transport, &opened))
         tx->reply_to = opened;
 }
@@ -60,17 +50,25 @@ static void server_send(struct server_tx *tx, struct span answer)
 
 static void server_send_again(struct server_tx *tx)
 {
-    if (!tx->answer)
+    if (!tx->answer.p)
         return;
     runtime_count(tx->t->rt, COUNTER_RETRANSMIT_OUT);
-    server_send(tx, span_make(tx->answer, tx->answer_n));
+    server_send(tx, kept_span(&tx->answer));
 }
 
 static void drop_answer(struct server_tx *tx)
 {
-    free(tx->answer);
-    tx->answer = NULL;
-    tx->answer_n = 0;
+    kept_drop(tx->t, &tx->answer);
+}
+
+/* The request is most of what a transaction holds, and its copies are known by the
+ * key alone. */
+static void drop_request(struct server_tx *tx)
+{
+    if (!tx->forgotten || tx->status < 200 || tx->old)
+        return;
+    kept_drop(tx->t, &tx->request_room);
+    tx->request = NULL;
 }
 
 /* ---- timers ---------------------------------------------------------------- */
@@ -139,16 +137,20 @@ struct server_tx *server_begin(struct transactions *t, const struct sip_message 
         .source = *from,
         .reply_to = reply_to,
         .key = key,
+        .is_invite = request->method == SIP_INVITE,
+        .old = old,
+        .sent_by_port = request->via.port ? (uint16_t)request->via.port : SIP_PORT,
         .user = user,
         .self = self,
     };
-    arena_init(&tx->arena);
-    tx->request = sip_message_copy(&tx->arena, request);
-    if (!tx->request || !table_put(&t->server_keys, key, tx)) {
-        arena_fini(&tx->arena);
+    void *room = kept_room(t, &tx->request_room, sip_message_copy_size(request));
+
+    if (!room || !table_put(&t->server_keys, key, tx)) {
+        kept_drop(t, &tx->request_room);
         slab_free(&t->servers, handle);
         return NULL;
     }
+    tx->request = sip_message_copy(room, request);
     server_stateless_tag(t->rt, request, tx->to_tag);
     connection_owe(tx);
     return tx;
@@ -160,7 +162,7 @@ void server_free(struct server_tx *tx)
     table_remove(&tx->t->server_keys, tx->key);
     connection_pay(tx);
     drop_answer(tx);
-    arena_fini(&tx->arena);
+    kept_drop(tx->t, &tx->request_room);
     slab_free(&tx->t->servers, tx->handle);
 }
 
@@ -173,6 +175,8 @@ void server_forget(struct server_tx *tx)
 {
     tx->user = NULL;
     tx->self = NULL;
+    tx->forgotten = true;
+    drop_request(tx);
 }
 
 /* ---- requests -------------------------------------------------------------- */
@@ -255,21 +259,14 @@ static void server_keep(struct server_tx *tx, struct span answer)
 {
     drop_answer(tx);
     server_send(tx, answer);
-    if (answer.n == 0)
-        return;
-    tx->answer = malloc(answer.n);
-    if (!tx->answer) {
+    if (answer.n && !kept_set(tx->t, &tx->answer, answer))
         runtime_count(tx->t->rt, COUNTER_OUT_OF_MEMORY);
-        return;
-    }
-    memcpy(tx->answer, answer.p, answer.n);
-    tx->answer_n = answer.n;
 }
 
 static void server_provisional(struct server_tx *tx, int status, struct span answer)
 {
     /* RFC 4320 4.1: to a non-INVITE, 100 and no other. */
-    if (!is_invite(tx) && status != 100)
+    if (!tx->is_invite && status != 100)
         return;
     tx->state = SERVER_PROCEEDING;
     tx->status = status;
@@ -294,7 +291,7 @@ static void server_complete(struct server_tx *tx, int status, struct span answer
 
     tx->state = SERVER_COMPLETED;
     tx->status = status;
-    if (is_invite(tx)) {
+    if (tx->is_invite) {
         server_keep(tx, answer);
         tx->interval_ms = reliable ? 0 : SIP_T1_MS; /* timer G */
         server_end_in(tx, SIP_T64_MS);              /* timer H */
@@ -322,7 +319,7 @@ static void server_pay(struct server_tx *tx)
 void server_respond(struct server_tx *tx, int status, struct span answer)
 {
     bool open = tx->state == SERVER_TRYING || tx->state == SERVER_PROCEEDING;
-    bool accepts = is_invite(tx) && status >= 200 && status < 300;
+    bool accepts = tx->is_invite && status >= 200 && status < 300;
 
     if (accepts && (open || tx->state == SERVER_ACCEPTED))
         server_accept(tx, status, answer);
@@ -330,14 +327,18 @@ void server_respond(struct server_tx *tx, int status, struct span answer)
         server_complete(tx, status, answer);
     else if (open)
         server_provisional(tx, status, answer);
-    if (status >= 200)
-        server_pay(tx);
+    if (status < 200)
+        return;
+    server_pay(tx);
+    drop_request(tx);
 }
 
 void server_reply(struct server_tx *tx, int status, const char *reason, struct span fields)
 {
     struct buf out = buf_make(tx->t->scratch, DATAGRAM_MAX);
 
+    if (!tx->request) /* it has its final answer */
+        return;
     sip_reply_begin(&out, tx->request, status, reason,
                     status == 100 ? SPAN_NONE : span_of(tx->to_tag), &tx->source.peer);
     buf_span(&out, fields);

@@ -1,10 +1,10 @@
 /*
  * transaction/server: server transactions, RFC 3261 17.2, RFC 6026, RFC 4320.
  *
- * A server transaction keeps a copy of its request and its last answer. It
- * lives until its timers end, which is after the last answer: its user must
- * keep the handle and look it up with server_get() each time. It ends only in a
- * timer, never within a call of its user. Core thread only.
+ * A server transaction keeps a copy of its request, until it has its final answer
+ * and its user needs it no more, and its last answer. It lives until its timers end, which is after
+ * the last answer: its user must keep the handle and look it up with server_get() each time. It
+ * ends only in a timer, never within a call of its user. Core thread only.
  *
  *   INVITE:      Proceeding -> Completed (300-699, timers G, H) -> Confirmed (I) -> gone
  *                           -> Accepted (2xx, timer L) -> gone
@@ -40,10 +40,10 @@ struct server_tx {
     struct handle handle;
     enum server_state state;
     struct timer timer;
-    struct arena arena;                /* dies with the transaction; the user may allocate in it */
-    const struct sip_message *request; /* own copy, in the arena */
-    struct flow source;                /* where the request came from */
-    struct flow reply_to;              /* where answers go (RFC 3261 18.2.2, RFC 3581) */
+    const struct sip_message *request; /* own copy; NULL once nobody needs it: server_forget() */
+    struct kept request_room;
+    struct flow source;   /* where the request came from */
+    struct flow reply_to; /* where answers go (RFC 3261 18.2.2, RFC 3581) */
     uint64_t key;
     uint64_t end_ms;      /* H, I, J, L */
     uint32_t interval_ms; /* G */
@@ -51,8 +51,11 @@ struct server_tx {
     bool owed;            /* counted for its connection: server_owes() */
     bool cancelled;       /* the user was told */
     bool reopened;        /* `reply_to` is a connection of our own, the request's has gone */
-    char *answer;         /* the last answer, for retransmissions */
-    size_t answer_n;
+    bool forgotten;       /* the user needs the request no more */
+    bool is_invite;
+    bool old; /* RFC 2543: its copies are told by the request's tags */
+    uint16_t sent_by_port;
+    struct kept answer; /* the last answer, for retransmissions */
     char to_tag[16];
     const struct server_user *user;
     void *self;
@@ -83,7 +86,8 @@ struct server_tx *server_get(struct transactions *t, struct handle h);
  */
 bool server_owes(const struct transactions *t, const struct flow *flow);
 
-/* The user no longer wants to be told anything: the transaction goes on alone. */
+/* The user no longer wants to be told anything, nor to read the request, which goes
+ * with the final answer, now or later: the transaction goes on alone. */
 void server_forget(struct server_tx *tx);
 
 /*

@@ -4,6 +4,7 @@
  * Made once by the core, on its thread.
  */
 #include "transaction/transaction.h"
+#include "transaction/kept.h"
 #include "transaction/machine.h"
 
 #include <stdlib.h>
@@ -15,6 +16,7 @@ bool transactions_init(struct transactions *t, struct runtime *rt)
         return false;
     slab_init(&t->servers, sizeof(struct server_tx), SERVER_TX_MAX);
     slab_init(&t->clients, sizeof(struct client_tx), CLIENT_TX_MAX);
+    kept_init(t);
     table_init(&t->server_keys);
     table_init(&t->connections);
     table_init(&t->owed);
@@ -34,6 +36,7 @@ void transactions_fini(struct transactions *t)
         client_free(tx);
     slab_fini(&t->servers);
     slab_fini(&t->clients);
+    kept_fini(t);
     table_fini(&t->server_keys);
     table_fini(&t->connections);
     table_fini(&t->owed);

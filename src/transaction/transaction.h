@@ -22,10 +22,20 @@
 #define SERVER_TX_MAX 262144
 #define CLIENT_TX_MAX 1048576
 
+#define KEPT_SIZES 6 /* 256 to 8192 bytes */
+
+/* What a transaction keeps of a message: kept.h. */
+struct kept {
+    char *p; /* NULL: nothing */
+    size_t n;
+    struct handle handle; /* none: from malloc */
+};
+
 struct transactions {
     struct runtime *rt;
     struct slab servers; /* struct server_tx */
     struct slab clients; /* struct client_tx */
+    struct slab kept[KEPT_SIZES];
     struct table server_keys;
     struct table connections; /* number -> the first client_tx sent over it */
     struct table owed;        /* number -> how many of its requests wait for an answer */

@@ -4,6 +4,8 @@
  */
 #include "check.h"
 
+#include <stdlib.h>
+
 static void check_index(const struct sip_message *m, struct span datagram)
 {
     const char *at = m->raw.p;
@@ -32,16 +34,14 @@ static void check_index(const struct sip_message *m, struct span datagram)
 
 static void check_copy(const struct sip_message *m)
 {
-    struct arena arena;
-    const struct sip_message *copy;
+    void *room = malloc(sip_message_copy_size(m)); /* the sanitizer sees what is beyond */
+    const struct sip_message *copy = sip_message_copy(room, m);
 
-    arena_init(&arena);
-    copy = sip_message_copy(&arena, m);
-    CHECK(copy && span_eq(copy->raw, m->raw) && span_eq(copy->body, m->body));
+    CHECK(span_eq(copy->raw, m->raw) && span_eq(copy->body, m->body));
     check_index(copy, copy->raw);
     for (size_t i = 0; i < m->header_count; i++)
         CHECK(span_eq(copy->header[i].line, m->header[i].line));
-    arena_fini(&arena);
+    free(room);
 }
 
 static void check_answer(const struct sip_message *m, int status)

@@ -28,7 +28,6 @@ static void test_empty(void **state)
     assert_null(table_find(&t, 0));
     assert_null(table_remove(&t, 0));
     assert_null(table_next(&t, &at));
-    table_prefetch(&t, 5);
     table_fini(&t);
 }
 
@@ -93,12 +92,34 @@ static void test_model(void **state)
     against_model(4095); /* as it should be */
 }
 
+/* What a burst took comes back, and what stays is found. */
+static void test_shrinks(void **state)
+{
+    static char values[1000];
+    struct table t;
+
+    (void)state;
+    table_init(&t);
+    for (uint64_t i = 0; i < 1000; i++)
+        assert_true(table_put(&t, i << 5, &values[i]));
+    assert_true(t.mask + 1 >= 1024);
+    for (uint64_t i = 3; i < 1000; i++) {
+        assert_ptr_equal(table_remove(&t, i << 5), &values[i]);
+        for (uint64_t k = 0; k < 3; k++)
+            assert_ptr_equal(table_find(&t, k << 5), &values[k]);
+    }
+    assert_int_equal(t.used, 3);
+    assert_int_equal(t.mask + 1, 64);
+    table_fini(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_empty),
         cmocka_unit_test(test_key_zero_and_replace),
         cmocka_unit_test(test_model),
+        cmocka_unit_test(test_shrinks),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -71,7 +71,7 @@ static void assert_binding(const struct binding *b, const char *uri, const char 
 {
     assert_non_null(b);
     assert_int_equal((uintptr_t)b % 8, 0);
-    assert_int_equal(b->size % 8, 0);
+    assert_int_equal(binding_size(b) % 8, 0);
     assert_true(span_eq(binding_uri(b), span_of(uri)));
     assert_true(span_eq(binding_params(b), span_of(params)));
     assert_true(span_eq(binding_call_id(b), span_of(call_id)));
@@ -91,7 +91,7 @@ static void assert_whole(const struct room *r)
 
         for (const struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
             assert_ptr_equal(b, (char *)a + n);
-            n += b->size;
+            n += binding_size(b);
             count++;
             live += !(b->flags & BINDING_TOMBSTONE);
         }

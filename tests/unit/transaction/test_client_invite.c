@@ -102,7 +102,7 @@ static void test_failure_is_acknowledged(void **state)
 
     assert_true(answer(k, 486));
     assert_int_equal(tx->state, CLIENT_COMPLETED);
-    assert_null(tx->sent);
+    assert_null(tx->sent.p);
     assert_int_equal(k->fake.sent_count, 2);
     ack = fake_last(&k->fake);
     assert_true(talk_starts(ack, "ACK sip:bob@example.com SIP/2.0\r\n"));

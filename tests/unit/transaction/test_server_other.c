@@ -1,6 +1,8 @@
 /* The non-INVITE server transaction: RFC 3261 17.2.2, RFC 4320. */
 #include "talk.h"
 
+#include <stdio.h>
+
 #define VIA "SIP/2.0/UDP 10.0.0.1:5060;branch=z9hG4bKtwo"
 #define TO  "<sip:alice@example.com>"
 
@@ -139,6 +141,81 @@ static void test_bounds(void **state)
     server_reply(tx, 200, NULL, SPAN_NONE);
 }
 
+/* With the final answer, and a user who needs it no more, the request goes; its
+ * copies still get the answer. */
+static void test_request_goes(void **state)
+{
+    struct talk *k = *state;
+    struct server_tx *tx = begin(k);
+
+    server_forget(tx); /* before the answer */
+    server_reply(tx, 100, NULL, SPAN_NONE);
+    assert_non_null(tx->request);
+    server_reply(tx, 200, NULL, SPAN_NONE);
+    assert_null(tx->request);
+    assert_null(tx->request_room.p);
+    server_reply(tx, 500, NULL, SPAN_NONE); /* too late */
+    assert_int_equal(k->fake.sent_count, 2);
+    assert_true(server_receive(&k->t, &k->m, &k->peer));
+    assert_int_equal(k->fake.sent_count, 3);
+    assert_true(talk_starts(fake_sent(&k->fake, 2), "SIP/2.0 200"));
+}
+
+static void test_request_goes_later(void **state)
+{
+    struct talk *k = *state;
+    struct server_tx *tx = begin(k);
+
+    server_reply(tx, 200, NULL, SPAN_NONE);
+    assert_non_null(tx->request);
+    server_forget(tx); /* after it */
+    assert_null(tx->request);
+}
+
+/* RFC 2543: it is told by its tags, so it stays. */
+static void test_old_request_stays(void **state)
+{
+    struct talk *k = *state;
+    const struct sip_message *m = talk_request(k, "REGISTER", "SIP/2.0/UDP 10.0.0.1", TO, "");
+    struct server_tx *tx = server_begin(&k->t, m, &k->peer, NULL, NULL);
+
+    assert_non_null(tx);
+    server_forget(tx);
+    server_reply(tx, 200, NULL, SPAN_NONE);
+    assert_non_null(tx->request);
+    assert_true(server_receive(&k->t, &k->m, &k->peer));
+    assert_int_equal(k->fake.sent_count, 2);
+}
+
+/* Answers of any size come back whole. */
+static void test_answers_are_kept(void **state)
+{
+    static const size_t sizes[] = {1, 200, 300, 900, 3000, 60000};
+    static char fields[61000];
+    struct talk *k = *state;
+
+    for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
+        char via[64];
+        const struct sip_message *m;
+        struct server_tx *tx;
+
+        snprintf(via, sizeof via, "SIP/2.0/UDP 10.0.0.1;branch=z9hG4bKs%zu", i);
+        m = talk_request(k, "REGISTER", via, TO, "");
+        tx = server_begin(&k->t, m, &k->peer, NULL, NULL);
+        assert_non_null(tx);
+        memset(fields, 'x', sizes[i]);
+        memcpy(fields, "X:", 2);
+        memcpy(fields + sizes[i] + 2, "\r\n", 2);
+        server_reply(tx, 200, NULL, span_make(fields, sizes[i] + 4));
+        fake_clear(&k->fake);
+        server_receive(&k->t, &k->m, &k->peer);
+        assert_int_equal(k->fake.sent_count, 1);
+        assert_true(fake_sent(&k->fake, 0)->n > sizes[i]);
+        assert_int_equal(tx->answer.n, fake_sent(&k->fake, 0)->n);
+        assert_memory_equal(tx->answer.p, fake_sent(&k->fake, 0)->text, tx->answer.n);
+    }
+}
+
 /* Freed with transactions alive: ASan looks for what is left. */
 static void test_shutdown(void **state)
 {
@@ -146,7 +223,6 @@ static void test_shutdown(void **state)
     struct server_tx *tx = begin(k);
 
     server_reply(tx, 100, NULL, SPAN_NONE);
-    assert_non_null(arena_alloc(&tx->arena, 100));
     transactions_fini(&k->t);
     assert_true(transactions_init(&k->t, &k->fake.rt));
 }
@@ -161,6 +237,10 @@ int main(void)
         IN_TALK(test_answer_goes_back),
         IN_TALK(test_connection_has_closed),
         IN_TALK(test_bounds),
+        IN_TALK(test_request_goes),
+        IN_TALK(test_request_goes_later),
+        IN_TALK(test_old_request_stays),
+        IN_TALK(test_answers_are_kept),
         IN_TALK(test_shutdown),
     };
 
