@@ -87,11 +87,19 @@ bool address_parse(struct span text, uint16_t default_port, struct address *out)
 /* In every Via and Record-Route that we write: inet_ntop() goes through printf. */
 static void put_ip4(struct buf *out, const uint8_t ip[4])
 {
+    char text[sizeof "255.255.255.255"];
+    char *p = text;
+
     for (int i = 0; i < 4; i++) {
         if (i)
-            buf_char(out, '.');
-        buf_u64(out, ip[i]);
+            *p++ = '.';
+        if (ip[i] >= 100)
+            *p++ = (char)('0' + ip[i] / 100);
+        if (ip[i] >= 10)
+            *p++ = (char)('0' + ip[i] / 10 % 10);
+        *p++ = (char)('0' + ip[i] % 10);
     }
+    buf_put(out, text, (size_t)(p - text));
 }
 
 static void put_ip(struct buf *out, const struct address *a, bool brackets)

@@ -32,6 +32,17 @@ static inline void buf_put(struct buf *b, const char *p, size_t n)
     b->n += n;
 }
 
+/* The next n bytes, to be written by the caller; NULL: no room, as with buf_put(). */
+static inline char *buf_room(struct buf *b, size_t n)
+{
+    if (n > b->cap - b->n || b->overflow) {
+        b->overflow = true;
+        return NULL;
+    }
+    b->n += n;
+    return b->p + b->n - n;
+}
+
 static inline void buf_span(struct buf *b, struct span s)
 {
     buf_put(b, s.p, s.n);

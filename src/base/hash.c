@@ -129,20 +129,23 @@ void base32_put(struct buf *out, const void *data, size_t n)
 {
     static const char alphabet[] = "abcdefghijklmnopqrstuvwxyz234567";
     const uint8_t *p = data;
+    char *to = buf_room(out, (n * 8 + 4) / 5);
     unsigned bits = 0;
     unsigned held = 0;
 
+    if (!to)
+        return;
     for (size_t i = 0; i < n; i++) {
         held = held << 8 | p[i];
         bits += 8;
         while (bits >= 5) {
             bits -= 5;
-            buf_char(out, alphabet[held >> bits & 31]);
+            *to++ = alphabet[held >> bits & 31];
         }
         held &= (1u << bits) - 1;
     }
     if (bits)
-        buf_char(out, alphabet[held << (5 - bits) & 31]);
+        *to = alphabet[held << (5 - bits) & 31];
 }
 
 static int base32_digit(char c)

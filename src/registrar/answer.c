@@ -103,6 +103,23 @@ static void put_fields_of(struct buf *out, const struct sip_message *m, enum sip
         buf_span(out, h->line);
 }
 
+/* Thousands of answers tell the same second. */
+static void put_date(struct registrar *r, struct buf *out)
+{
+    uint64_t now_s = r->rt->ports->wall_s(r->rt->ports->world);
+
+    if (now_s != r->date_s || r->date_n == 0) {
+        struct buf date = buf_make(r->date_text, sizeof r->date_text);
+
+        sip_put_date(&date, now_s);
+        r->date_s = now_s;
+        r->date_n = date.n;
+    }
+    buf_lit(out, "Date: ");
+    buf_put(out, r->date_text, r->date_n);
+    buf_lit(out, "\r\n");
+}
+
 /* The fields of a 200. No Expires header: weak phones would take it for their
  * own (peers.md row 7). */
 static void put_ok_fields(struct registrar *r, struct buf *out, uint64_t hash,
@@ -110,9 +127,7 @@ static void put_ok_fields(struct registrar *r, struct buf *out, uint64_t hash,
 {
     put_contacts(out, location_find(r->with.location, hash), sip_value(m, SIP_H_CALL_ID),
                  r->rt->now_ms);
-    buf_lit(out, "Date: ");
-    sip_put_date(out, r->rt->ports->wall_s(r->rt->ports->world));
-    buf_lit(out, "\r\n");
+    put_date(r, out);
     if (sip_has(m, SIP_H_PATH)) { /* RFC 3327 5.3: what was registered with */
         buf_lit(out, "Supported: path\r\n");
         put_fields_of(out, m, SIP_H_PATH);

@@ -31,6 +31,9 @@ struct registrar {
     struct slab parked;          /* answer.h: answers that wait for the journal */
     struct parked *parked_first;
     struct parked *parked_last;
+    uint64_t date_s; /* answer.c: the second that date_text tells */
+    char date_text[32];
+    size_t date_n;
     uint64_t refusals_since_ms; /* lease.c: own refreshes refused in this minute */
     unsigned refusals;
     unsigned refusals_before; /* in the minute before that */

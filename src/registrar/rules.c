@@ -390,11 +390,22 @@ static enum verdict answer_unchanged(const struct rules_input *in, struct outcom
     return out->verdict;
 }
 
+/* Not the changes, which are counted: clearing all of them would cost more than
+ * most decisions. */
+static void outcome_begin(struct outcome *out)
+{
+    out->verdict = REG_ANSWERED;
+    out->status = 0;
+    out->reason = NULL;
+    out->too_brief = out->empties = out->survives = false;
+    out->changes = 0;
+}
+
 void rules_decide(const struct rules_input *in, struct outcome *out)
 {
     unsigned before, after;
 
-    *out = (struct outcome){.verdict = REG_ANSWERED};
+    outcome_begin(out);
     enum checked checked = plan_changes(in, out);
     if (checked == CHECK_STOP)
         return;
