@@ -89,8 +89,8 @@ static void test_bad_ones_are_refused(void **state)
         "Path: <http://edge>\r\n",
         "Path: <sip:edge;lr\r\n",
         "Path: ,\r\n",
-        "Path: <sip:1;lr>,<sip:2;lr>,<sip:3;lr>,<sip:4;lr>,<sip:5;lr>,<sip:6;lr>,<sip:7;lr>,"
-        "<sip:8;lr>,<sip:9;lr>\r\n",
+        ("Path: <sip:1;lr>,<sip:2;lr>,<sip:3;lr>,<sip:4;lr>,<sip:5;lr>,<sip:6;lr>,<sip:7;lr>,"
+         "<sip:8;lr>,<sip:9;lr>\r\n"),
     };
     char lines[512];
 
