@@ -197,7 +197,8 @@ static void append(struct wire_pipe *pipe, struct span bytes)
         pipe->room = (pipe->n + bytes.n) * 2;
         pipe->bytes = must(realloc(pipe->bytes, pipe->room));
     }
-    memcpy(pipe->bytes + pipe->n, bytes.p, bytes.n);
+    if (bytes.n) /* a message may be cut at its very beginning */
+        memcpy(pipe->bytes + pipe->n, bytes.p, bytes.n);
     pipe->n += bytes.n;
 }
 
