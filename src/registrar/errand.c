@@ -129,6 +129,8 @@ static bool send_now(struct errand *e)
     e->state = ERRAND_SENT;
     e->late_at_ms = r->rt->now_ms + LATE_MS;
     e->client = tx->handle;
+    e->cseq = a->lease.cseq;
+    e->superseded = false;
     runtime_count(r->rt, COUNTER_REGISTER_UPSTREAM);
     arm(e);
     return client_send(tx, buf_done(&out));
@@ -387,6 +389,31 @@ static void commit_accepted(struct errand *e, bool held)
     e->answer_by_ms = 0;
 }
 
+/* Those sent before it that are on their way still: the main registrar carries out
+ * REGISTERs in the order of their CSeq, whatever the order of its answers. */
+static void supersede(const struct errand *e)
+{
+    for (struct errand *o = lane_first(e->r, e->hash); o; o = o->next)
+        if (o->state == ERRAND_SENT && (int32_t)(e->cseq - o->cseq) > 0)
+            o->superseded = true;
+}
+
+/* Notes what the 2xx says of the lease. */
+static void note_grant(struct errand *e, struct aor *a, const struct sip_message *response,
+                       uint32_t granted_s)
+{
+    struct registrar *r = e->r;
+
+    if (e->superseded)
+        return;
+    supersede(e);
+    lease_granted(r, a, granted_s);
+    extras_learn(r, a->hash, response);
+    /* Accepted, and not done: not again at once. */
+    if ((granted_s == 0) != e->removes)
+        lease_own_failed(r, a, e->removes, 0, 0);
+}
+
 static void accepted(struct errand *e, struct aor *a, const struct sip_message *response)
 {
     struct registrar *r = e->r;
@@ -401,11 +428,7 @@ static void accepted(struct errand *e, struct aor *a, const struct sip_message *
         if (!e->removes && !sip_delta_seconds(sip_value(response, SIP_H_EXPIRES), &granted_s))
             granted_s = GRANT_UNKNOWN_S;
     }
-    lease_granted(r, a, granted_s);
-    extras_learn(r, a->hash, response);
-    /* Accepted, and not done: not again at once. */
-    if ((granted_s == 0) != e->removes)
-        lease_own_failed(r, a, e->removes, 0, 0);
+    note_grant(e, a, response, granted_s);
     if (!e->credentials)
         lease_learn(r, a, MEANS_ACL);
     if (lease_held(&a->lease, r->rt->now_ms))

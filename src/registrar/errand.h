@@ -34,11 +34,13 @@ struct errand {
     uint64_t trying_at_ms; /* 100 is due then, if the phone waits still; 0: it was sent */
     uint64_t late_at_ms;   /* SENT: without an answer it is late then; 0: it was */
     uint32_t asked_s;      /* Expires as sent */
+    uint32_t cseq;         /* SENT: the lease's */
     enum errand_state state;
     bool own;         /* midreg's own, no phone's */
     bool removes;     /* Expires: 0 goes up */
     bool stranger;    /* neither credentials nor a proved flow */
     bool credentials; /* the phone's go up with it */
+    bool superseded;  /* a later one was accepted: its grant is the one that counts */
     uint8_t repeats;  /* sent again after 423 or 482 */
 };
 

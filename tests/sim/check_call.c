@@ -10,7 +10,7 @@
 /* An INVITE without a provisional answer cannot be cancelled (RFC 3261 9.1): so
  * long it goes on, and who hears it then is cancelled at once. */
 #define UNHEARD_MOST (35 * SECOND)
-#define INVITE_AGE   (40 * SECOND)
+#define INVITE_AGE   (90 * SECOND) /* the phone waits 32 s; a connection stalls for 30 s */
 
 static const struct phone *phone_at(const struct sim *s, uint32_t index)
 {
@@ -157,9 +157,10 @@ void check_incoming_ends(struct sim *s, const struct pbx_incoming *c, int status
 {
     const struct phone *p = phone_at(s, c->phone);
 
-    /* An INVITE may be under way for as long as its caller sends it. */
+    /* An INVITE may be under way for as long as its caller sends it, and over a
+     * connection that was cut for longer than he waits. */
     if (c->began_us > INVITE_AGE && stayed(s, p, c->began_us - INVITE_AGE) && status != 200 &&
-        calm_since(s, c->began_us))
+        calm_since(s, c->began_us - INVITE_AGE))
         check_fail(s, 4, c->aor, "phone %u's own call %u: after the answer %d the phone said %d",
                    c->phone, c->number, c->status, status);
 }

@@ -367,12 +367,18 @@ static bool has_flow(const struct sim *s, const struct phone *p)
            (ended_us == 0 || s->now_us + SECOND / 50 < ended_us + FLOW_GRACE_S * SECOND);
 }
 
+/* The answer to a later REGISTER went with its connection: it may have granted less. */
+static bool told_less(const struct phone *p)
+{
+    return p->view.wire && p->tx.sent_us > p->view.since_us;
+}
+
 bool phone_registered(const struct sim *s, const struct phone *p)
 {
     const struct person *person = &s->people.list[p->aor];
 
-    return p->mind == PHONE_ON && p->view.valid && p->view.until_us > s->now_us && has_flow(s, p) &&
-           person->all_removed_us < p->view.since_us &&
+    return !told_less(p) && p->mind == PHONE_ON && p->view.valid && p->view.until_us > s->now_us &&
+           has_flow(s, p) && person->all_removed_us < p->view.since_us &&
            (person->refused_us == 0 || person->refused_us + REFUSED_GRACE <= p->view.since_us);
 }
 

@@ -156,6 +156,26 @@ static void test_silence_for_one_is_not_for_all(void **state)
     assert_int_equal(live_contacts(), 1);
 }
 
+/* Two go up beside each other, the first being late. The answer to it comes last, but
+ * the other one is what the main registrar carried out last. */
+static void test_the_later_grant_counts(void **state)
+{
+    const char *first, *second;
+
+    (void)state;
+    phone(THIRD, "t1", 1, "Contact: <sip:anna@10.0.0.3:5060>\r\n" CREDENTIALS);
+    first = assert_register(3600);
+    phone(HOME, "h1", 1, CONTACT_HOME CREDENTIALS);
+    pass(1100);
+    second = assert_register(3600);
+    upstream_grants(second, 140);
+    assert_answer(HOME, 200);
+    upstream_grants(first, 600);
+    assert_answer(THIRD, 200);
+    assert_int_equal(anna()->lease.granted_s, 140);
+    assert_int_equal(live_contacts(), 2);
+}
+
 /* Garbage for credentials from one host fills a few places only, and a known phone
  * needs none. */
 static void test_a_flood_of_credentials(void **state)
@@ -429,6 +449,7 @@ int main(void)
         IN(upstream, test_new_phone_waits_16_s),
         IN(upstream, test_who_waits_is_answered_in_time),
         IN(upstream, test_silence_for_one_is_not_for_all),
+        IN(upstream, test_the_later_grant_counts),
         IN(upstream, test_a_flood_of_credentials),
         IN(upstream, test_timer_f_answers),
         IN(upstream, test_503_for_a_known_phone),
