@@ -284,7 +284,7 @@ static bool survive(struct errand *e)
     driver_decide(r, &rq, proof, &outcome);
     if (outcome.verdict == REG_REFUSED || (outcome.verdict == REG_FORWARD && !outcome.survives))
         return false;
-    if (outcome.verdict == REG_ANSWERED && e->stranger)
+    if (e->stranger)
         return false; /* what is in flight beside him may change what he would be told */
     commit(e, &rq, proof, &outcome);
     return true;
@@ -356,7 +356,7 @@ static bool proves_nothing(const struct errand *e)
 static bool adds(const struct outcome *outcome)
 {
     for (unsigned i = 0; i < outcome->changes; i++)
-        if (outcome->change[i].kind != CHANGE_REMOVE)
+        if (change_binds(&outcome->change[i]))
             return true;
     return false;
 }

@@ -206,16 +206,12 @@ static void refresh(struct registrar *r, struct aor *a, const struct register_re
         b->proved_ms = r->rt->now_ms;
 }
 
-/* A removed binding is remembered for a while; a phone that removes one after the
- * other shall not fill the record. */
-static void bury(struct registrar *r, struct aor **a, const struct change *change)
+/* A phone that removes one after the other shall not fill the record. */
+static void bound_tombstones(struct registrar *r, struct aor **a)
 {
     const struct binding *oldest = NULL;
     unsigned tombstones = 0;
 
-    location_bury(r->with.location, *a, change->binding_id, change->cseq,
-                  r->rt->now_ms + TOMBSTONE_MS);
-    runtime_count(r->rt, COUNTER_BINDING_REMOVED);
     for (const struct binding *b = aor_first(*a); b; b = aor_next(*a, b)) {
         if (!(b->flags & BINDING_TOMBSTONE))
             continue;
@@ -225,6 +221,32 @@ static void bury(struct registrar *r, struct aor **a, const struct change *chang
     }
     if (tombstones > TOMBSTONES_MAX)
         location_unbind(r->with.location, a, oldest->id);
+}
+
+/* A removed binding is remembered for a while. */
+static void bury(struct registrar *r, struct aor **a, const struct change *change)
+{
+    location_bury(r->with.location, *a, change->binding_id, change->cseq,
+                  r->rt->now_ms + TOMBSTONE_MS);
+    runtime_count(r->rt, COUNTER_BINDING_REMOVED);
+    bound_tombstones(r, a);
+}
+
+/* A tombstone of what was not there. Without memory there is none. */
+static void note(struct registrar *r, struct aor **a, const struct register_request *rq,
+                 const struct change *change, bool proved)
+{
+    uint64_t until_ms = r->rt->now_ms + TOMBSTONE_MS;
+    struct binding_spec spec = spec_of(r, rq, change);
+
+    if (change->binding_id) {
+        location_bury(r->with.location, *a, change->binding_id, change->cseq, until_ms);
+        return;
+    }
+    spec.expires_ms = until_ms;
+    spec.flags = BINDING_TOMBSTONE | (proved ? BINDING_FLOW_PROVED : 0);
+    if (location_bind(r->with.location, a, &spec))
+        bound_tombstones(r, a);
 }
 
 static bool add(struct registrar *r, struct aor **a, const struct binding_spec *spec)
@@ -267,6 +289,9 @@ static bool apply_one(struct registrar *r, struct aor **a, const struct register
     case CHANGE_REMOVE:
         bury(r, a, change);
         return true;
+    case CHANGE_NOTE:
+        note(r, a, rq, change, proved);
+        return true;
     case CHANGE_ADD:
         spec = spec_of(r, rq, change);
         return add(r, a, &spec);
@@ -291,7 +316,7 @@ bool driver_apply(struct registrar *r, const struct register_request *rq, enum p
         const struct change *change = &outcome->change[i];
 
         done = apply_one(r, &a, rq, change, proved);
-        must_last |= change->kind != CHANGE_REFRESH;
+        must_last |= change->kind != CHANGE_REFRESH && change->kind != CHANGE_NOTE;
     }
     if (!done)
         runtime_count(r->rt, COUNTER_OUT_OF_MEMORY);

@@ -155,6 +155,10 @@ static enum checked check_order(const struct binding *b, const struct register_r
 {
     if (!same_call(b, rq) || rq->cseq > b->cseq)
         return CHECK_OK;
+    /* Anybody may have left this one, who knew the Call-ID. */
+    if ((b->flags & BINDING_TOMBSTONE) && !(b->flags & BINDING_FLOW_PROVED) &&
+        !flow_equal(&b->flow, &rq->flow))
+        return CHECK_OK;
     if (rq->cseq == b->cseq && flow_equal(&b->flow, &rq->flow))
         return CHECK_RETRANSMISSION;
     refuse(out, 500, "CSeq Out of Order");
@@ -171,6 +175,22 @@ static void plan_removal(const struct rules_input *in, const struct binding *b, 
                         .binding_id = b->id,
                         .contact = contact,
                         .cseq = same_call(b, rq) && rq->cseq > b->cseq ? rq->cseq : b->cseq};
+}
+
+/*
+ * `b`: a tombstone of this contact, or NULL. Only in a record that is there: who
+ * makes up names shall leave nothing.
+ */
+static void plan_note(const struct rules_input *in, const struct binding *b, unsigned contact,
+                      struct outcome *out)
+{
+    const struct register_request *rq = in->request;
+    bool is_his =
+        !b || (same_call(b, rq) && (in->proof != PROOF_ABSENT || flow_equal(&b->flow, &rq->flow)));
+
+    if (in->record && is_his)
+        out->change[out->changes++] = (struct change){
+            .kind = CHANGE_NOTE, .binding_id = b ? b->id : 0, .contact = contact, .cseq = rq->cseq};
 }
 
 static enum checked plan_contact(const struct rules_input *in, unsigned i, struct outcome *out)
@@ -195,6 +215,8 @@ static enum checked plan_contact(const struct rules_input *in, unsigned i, struc
     if (c->expires_s == 0) {
         if (live)
             plan_removal(in, b, i, out);
+        else
+            plan_note(in, b, i, out);
         return CHECK_OK; /* removing what is not there is no error */
     }
     if (c->expires_s < in->config->min_expires_s) {
@@ -244,6 +266,14 @@ static enum checked plan_star(const struct rules_input *in, struct outcome *out)
     return CHECK_OK;
 }
 
+static bool changes_something(const struct outcome *out)
+{
+    for (unsigned i = 0; i < out->changes; i++)
+        if (out->change[i].kind != CHANGE_NOTE)
+            return true;
+    return false;
+}
+
 /* All or nothing (RFC 3261 10.3): stops at the first contact that is refused. */
 static enum checked plan_changes(const struct rules_input *in, struct outcome *out)
 {
@@ -259,7 +289,7 @@ static enum checked plan_changes(const struct rules_input *in, struct outcome *o
             return checked;
         repeated += checked == CHECK_RETRANSMISSION;
     }
-    if (repeated && out->changes) { /* the number was used for another request */
+    if (repeated && changes_something(out)) { /* the number was used for another request */
         refuse(out, 500, "CSeq Out of Order");
         return CHECK_STOP;
     }
@@ -319,7 +349,7 @@ static bool replace_unreachable(const struct rules_input *in, struct outcome *ou
 static bool all_refreshes(const struct outcome *out)
 {
     for (unsigned i = 0; i < out->changes; i++)
-        if (out->change[i].kind != CHANGE_REFRESH)
+        if (out->change[i].kind != CHANGE_REFRESH && out->change[i].kind != CHANGE_NOTE)
             return false;
     return true;
 }
@@ -331,7 +361,8 @@ static bool proved_lately(const struct rules_input *in, const struct outcome *ou
 
     for (unsigned i = 0; i < out->changes; i++)
         for (const struct binding *b = aor_first(in->record); b; b = aor_next(in->record, b))
-            if (b->id == out->change[i].binding_id && in->now_ms - b->proved_ms >= lease_ms)
+            if (change_binds(&out->change[i]) && b->id == out->change[i].binding_id &&
+                in->now_ms - b->proved_ms >= lease_ms)
                 return false;
     return true;
 }
@@ -356,7 +387,7 @@ static enum verdict absorb_or_forward(const struct rules_input *in, struct outco
         return REG_ABSORBED;
     bool adds = false;
     for (unsigned i = 0; i < out->changes; i++)
-        adds |= out->change[i].kind != CHANGE_REMOVE;
+        adds |= change_binds(&out->change[i]);
     if (in->proof == PROOF_ABSENT)
         return REG_FORWARD;
     if (before == 0)
@@ -386,8 +417,9 @@ static enum verdict answer_unchanged(const struct rules_input *in, struct outcom
         if (!request_is_query(in->request))
             return REG_FORWARD;
         refuse(out, 403, "Forbidden (query from another flow)");
+        return out->verdict;
     }
-    return out->verdict;
+    return out->changes ? REG_ABSORBED : REG_ANSWERED; /* notes */
 }
 
 /* Not the changes, which are counted: clearing all of them would cost more than
@@ -410,7 +442,9 @@ void rules_decide(const struct rules_input *in, struct outcome *out)
     if (checked == CHECK_STOP)
         return;
     count_changes(in, out, &before, &after);
-    if (out->changes == 0 || checked == CHECK_RETRANSMISSION) {
+    if (checked == CHECK_RETRANSMISSION)
+        out->changes = 0;
+    if (!changes_something(out)) {
         out->verdict = answer_unchanged(in, out, before);
         return;
     }

@@ -34,15 +34,23 @@ enum change_kind {
     CHANGE_REPLACE, /* the binding stays, something of it is new */
     CHANGE_REFRESH, /* only expiry and CSeq */
     CHANGE_REMOVE,
+    CHANGE_NOTE, /* what it removes is not there: a tombstone all the same, as what would
+                    have added it may be late */
 };
 
 struct change {
     enum change_kind kind;
-    uint32_t binding_id; /* all but CHANGE_ADD */
+    uint32_t binding_id; /* all but CHANGE_ADD; CHANGE_NOTE: of an old tombstone, or 0 */
     unsigned contact;    /* index in the request; not for a removal by "*" */
     uint32_t granted_s;
     uint32_t cseq; /* a removal: for the tombstone */
 };
+
+/* Is a contact bound by it? */
+static inline bool change_binds(const struct change *c)
+{
+    return c->kind != CHANGE_REMOVE && c->kind != CHANGE_NOTE;
+}
 
 #define RULES_CHANGES_MAX 128
 

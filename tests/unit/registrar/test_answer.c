@@ -198,6 +198,49 @@ static void test_late_copy_of_a_star(void **state)
     assert_upstream_quiet();
 }
 
+/* A phone leaves before its last REGISTER has arrived: that comes too late. */
+static void test_late_copy_of_what_was_never_there(void **state)
+{
+    (void)state;
+    register_home();
+    phone(DESK, "d1", 8, GONE_DESK);
+    assert_answer(DESK, 200);
+    phone(DESK, "d1", 7, CONTACT_DESK);
+    assert_answer(DESK, 500);
+    phone(DESK, "d1", 10, GONE_DESK); /* 9 is late, too */
+    assert_answer(DESK, 200);
+    phone(DESK, "d1", 9, CONTACT_DESK);
+    assert_answer(DESK, 500);
+    assert_int_equal(live_contacts(), 1);
+    phone(DESK, "d1", 11, CONTACT_DESK);
+    assert_int_equal(count_of(assert_answer(DESK, 200), "Contact:"), 2);
+    assert_upstream_quiet();
+}
+
+/* What a stranger has removed in a phone's name, with the highest of numbers, does
+ * not keep that phone out. */
+static void test_a_strangers_trace_stops_nobody(void **state)
+{
+    (void)state;
+    phone(HOME, "h1", 1, CONTACT_HOME CREDENTIALS);
+    upstream_accepts();
+    assert_answer(HOME, 200);
+    phone(HOME, "h1", 2, GONE_HOME CREDENTIALS);
+    upstream_grants(assert_register(0), 0);
+    assert_answer(HOME, 200);
+    phone(THIRD, "d1", 4000000000, GONE_DESK);
+    assert_answer(THIRD, 200);
+    phone(THIRD, "h1", 4000000000, GONE_HOME);
+    assert_answer(THIRD, 200);
+    phone(DESK, "d1", 1, CONTACT_DESK CREDENTIALS);
+    upstream_accepts();
+    assert_answer(DESK, 200);
+    phone(HOME, "h1", 3, CONTACT_HOME CREDENTIALS);
+    upstream_accepts();
+    assert_answer(HOME, 200);
+    assert_int_equal(live_contacts(), 2);
+}
+
 static void test_register_from_the_main_registrar(void **state)
 {
     (void)state;
@@ -254,6 +297,8 @@ int main(void)
         IN(none, test_more_changes_while_parked),
         IN(none, test_record_stays_until_durable),
         IN(none, test_refused_here),
+        IN(none, test_late_copy_of_what_was_never_there),
+        IN(upstream, test_a_strangers_trace_stops_nobody),
         IN(none, test_late_copy_of_a_star),
         IN(none, test_register_from_the_main_registrar),
         IN(upstream, test_queries),
