@@ -118,13 +118,14 @@ static bool lacks_length(const struct core *c, const struct flow *from)
            !sip_has(&c->message, SIP_H_CONTENT_LENGTH);
 }
 
-/* A stream gives whole messages, but for one that is larger than we take: its head. */
+/* A stream gives whole messages, but for one that is larger than we take: its head.
+ * (Two lengths that differ are another fault.) */
 static bool is_too_large(const struct core *c, const struct flow *from)
 {
+    const struct sip_header *h = sip_first(&c->message, SIP_H_CONTENT_LENGTH);
     uint32_t length;
 
-    return transport_is_stream(from->transport) &&
-           span_u32(sip_value(&c->message, SIP_H_CONTENT_LENGTH), &length) &&
+    return transport_is_stream(from->transport) && h && !h->next && span_u32(h->value, &length) &&
            length > c->message.body.n;
 }
 
