@@ -321,7 +321,8 @@ def curve_table(bench):
         lines.append(f"| {point['aors']:,} | {point['midreg']:.2f} | {point['Kamailio']:.2f} "
                      f"| {point['midreg'] / point['Kamailio']:.2f} |")
     lines += ["", f"midreg at 1,000,000 AORs costs {flat:.2f} times what it costs at 100,000 "
-              f"(aim: 1.15): {verdict(flat <= 1.15)}."]
+              f"(aim: 1.15): {verdict(flat <= 1.15)}.", "",
+              "![cost of a refresh by number of AORs](cost-by-aors.svg)"]
     return lines
 
 
