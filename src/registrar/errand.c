@@ -412,6 +412,8 @@ static void note_grant(struct errand *e, struct aor *a, const struct sip_message
     /* Accepted, and not done: not again at once. */
     if ((granted_s == 0) != e->removes)
         lease_own_failed(r, a, e->removes, 0, 0);
+    if (lease_held(&a->lease, r->rt->now_ms))
+        demand_granted(demand_of(r, e->hash), lease_refresh_at_ms(a) - r->rt->now_ms);
 }
 
 static void accepted(struct errand *e, struct aor *a, const struct sip_message *response)
@@ -431,8 +433,6 @@ static void accepted(struct errand *e, struct aor *a, const struct sip_message *
     note_grant(e, a, response, granted_s);
     if (!e->credentials)
         lease_learn(r, a, MEANS_ACL);
-    if (lease_held(&a->lease, r->rt->now_ms))
-        demand_granted(demand_of(r, e->hash), lease_refresh_at_ms(a) - r->rt->now_ms);
     if (e->removes && granted_s == 0) {
         runtime_count(r->rt, COUNTER_LEASE_REMOVED);
         news_add(&r->with.location->news, a->hash, 0);

@@ -17,6 +17,8 @@
 
 #include <stdlib.h>
 
+#define SIP_PORT 5060 /* where sent-by names none: RFC 3261 18.2.2 */
+
 /* A forgotten INVITE that rings has no timer C of its user (RFC 3261 16.6, 11:
  * more than three minutes). */
 #define CLIENT_ALONE_MS 181000
@@ -322,7 +324,7 @@ static bool is_our_sent_by(const struct client_tx *tx, const struct sip_via *via
 
     ports->local_address(ports->world, &tx->flow, &local);
     return sip_host_address(via->host, &sent_by) && address_same_host(&sent_by, &local) &&
-           via->port == local.port;
+           (via->port ? via->port : SIP_PORT) == local.port;
 }
 
 /* RFC 3261 17.1.3: by branch and by the method of CSeq. */
