@@ -21,18 +21,7 @@ static inline struct buf buf_make(char *p, size_t cap)
     return (struct buf){p, 0, cap, false};
 }
 
-static inline void buf_put(struct buf *b, const char *p, size_t n)
-{
-    if (n > b->cap - b->n || b->overflow) {
-        b->overflow = true;
-        return;
-    }
-    if (n)
-        memcpy(b->p + b->n, p, n);
-    b->n += n;
-}
-
-/* The next n bytes, to be written by the caller; NULL: no room, as with buf_put(). */
+/* The next n bytes, to be written by the caller; NULL: no room. */
 static inline char *buf_room(struct buf *b, size_t n)
 {
     if (n > b->cap - b->n || b->overflow) {
@@ -41,6 +30,14 @@ static inline char *buf_room(struct buf *b, size_t n)
     }
     b->n += n;
     return b->p + b->n - n;
+}
+
+static inline void buf_put(struct buf *b, const char *p, size_t n)
+{
+    char *to = n ? buf_room(b, n) : NULL;
+
+    if (to)
+        memcpy(to, p, n);
 }
 
 static inline void buf_span(struct buf *b, struct span s)

@@ -383,12 +383,13 @@ static void fork_response(void *self, struct client_tx *tx, const struct sip_mes
         response = strip_phone_message(p->config, response, p->clean, &clean);
     if (!response)
         return; /* the transaction's end will count as no answer */
-    if (is_for_nobody(response) && response->status < 200)
-        return;
-    if (is_for_nobody(response))
+    bool lost = is_for_nobody(response);
+
+    if (response->status < 200) {
+        if (!lost)
+            fork_on_provisional(f, b, response);
+    } else if (lost)
         fork_on_failure(f, b, 502, NULL);
-    else if (response->status < 200)
-        fork_on_provisional(f, b, response);
     else if (response->status < 300)
         fork_on_success(f, b, response);
     else

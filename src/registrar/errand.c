@@ -353,14 +353,6 @@ static bool proves_nothing(const struct errand *e)
            (!e->credentials || driver_upstream_is_open(e->r, e->hash));
 }
 
-static bool adds(const struct outcome *outcome)
-{
-    for (unsigned i = 0; i < outcome->changes; i++)
-        if (change_binds(&outcome->change[i]))
-            return true;
-    return false;
-}
-
 /* `held`: the main registrar holds the lease now. One that says 200 and grants
  * nothing has registered nobody. */
 static void commit_accepted(struct errand *e, bool held)
@@ -380,7 +372,7 @@ static void commit_accepted(struct errand *e, bool held)
         return;
     }
     driver_decide(r, &rq, PROOF_UPSTREAM, &outcome);
-    if (held || !adds(&outcome)) {
+    if (held || !outcome_binds(&outcome)) {
         commit(e, &rq, PROOF_UPSTREAM, &outcome);
         return;
     }

@@ -385,9 +385,8 @@ static enum verdict absorb_or_forward(const struct rules_input *in, struct outco
 {
     if (in->proof == PROOF_UPSTREAM)
         return REG_ABSORBED;
-    bool adds = false;
-    for (unsigned i = 0; i < out->changes; i++)
-        adds |= change_binds(&out->change[i]);
+    bool adds = outcome_binds(out);
+
     if (in->proof == PROOF_ABSENT)
         return REG_FORWARD;
     if (before == 0)

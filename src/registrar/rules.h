@@ -65,6 +65,15 @@ struct outcome {
     struct change change[RULES_CHANGES_MAX];
 };
 
+/* Does it bind, or keep bound, any contact? */
+static inline bool outcome_binds(const struct outcome *out)
+{
+    for (unsigned i = 0; i < out->changes; i++)
+        if (change_binds(&out->change[i]))
+            return true;
+    return false;
+}
+
 struct rules_input {
     const struct aor *record; /* NULL: none yet */
     const struct register_request *request;

@@ -17,8 +17,6 @@
 
 #include <stdlib.h>
 
-#define SIP_PORT 5060 /* where sent-by names none: RFC 3261 18.2.2 */
-
 /* A forgotten INVITE that rings has no timer C of its user (RFC 3261 16.6, 11:
  * more than three minutes). */
 #define CLIENT_ALONE_MS 181000

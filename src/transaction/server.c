@@ -15,8 +15,6 @@
 #include "transaction/kept.h"
 #include "transaction/machine.h"
 
-#define SIP_PORT 5060 /* where sent-by names none: RFC 3261 18.2.2 */
-
 /*
  * The connection that the request came over has closed: RFC 3261 18.2.2 wants
  * one opened to where the request came from, at the port of sent-by. Tried once;
