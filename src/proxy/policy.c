@@ -6,8 +6,8 @@
  */
 #include "proxy/policy.h"
 
-#include "proxy/own.h"
 #include "upstream/contact.h"
+#include "upstream/own.h"
 
 /* Longer AORs are registered by nobody. */
 #define POLICY_AOR_MAX 2048
@@ -71,9 +71,9 @@ static int check_target(const struct proxy *p, const struct inspected *r, const 
         return 0;
     if (contact_token(uri, &hash)) /* our contact is the upstream's to call */
         return 403;
-    if (sip_uri_param(uri, SPAN("maddr"), &maddr.host) && !own_address(p, from, &maddr))
+    if (sip_uri_param(uri, SPAN("maddr"), &maddr.host) && !own_address(p->upstreams, from, &maddr))
         return 403;
-    if (own_address(p, from, uri) && !config_serves(p->config, uri->host))
+    if (own_address(p->upstreams, from, uri) && !config_serves(p->config, uri->host))
         return 404; /* it would come back to us */
     return 0;
 }

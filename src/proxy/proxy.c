@@ -11,9 +11,9 @@
 #include "proxy/dispatch.h"
 #include "proxy/fork.h"
 #include "proxy/loop.h"
-#include "proxy/own.h"
 #include "proxy/strip.h"
 #include "transaction/server.h"
+#include "upstream/own.h"
 
 #include <stdlib.h>
 
@@ -104,7 +104,7 @@ static bool is_for_us(const struct proxy *p, const struct arrival *a)
 {
     const struct inspected *r = &a->request;
 
-    return r->m->method == SIP_OPTIONS && own_target(p, a->from, &r->ruri) &&
+    return r->m->method == SIP_OPTIONS && own_target(p->upstreams, a->from, &r->ruri) &&
            !(r->to_tag.n && sip_has(r->m, SIP_H_ROUTE));
 }
 

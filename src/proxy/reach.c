@@ -6,7 +6,7 @@
  */
 #include "proxy/reach.h"
 
-#include "proxy/own.h"
+#include "upstream/own.h"
 
 #define SIP_PORT 5060 /* RFC 3261 19.1.2 */
 
@@ -77,7 +77,7 @@ static bool path_flow(const struct proxy *p, const struct binding *b, struct flo
 
     *out = (struct flow){.transport = TRANSPORT_UDP};
     return path_first(b, &uri, &rest) && path_address(&uri, &out->peer) &&
-           !own_address(p, &b->flow, &uri) && !is_upstreams(p, b, &out->peer) &&
+           !own_address(p->upstreams, &b->flow, &uri) && !is_upstreams(p, b, &out->peer) &&
            find_listener(p, b, out);
 }
 

@@ -6,7 +6,7 @@
  */
 #include "proxy/routes.h"
 
-#include "proxy/own.h"
+#include "upstream/own.h"
 
 /* ---- reading --------------------------------------------------------------- */
 
@@ -23,7 +23,7 @@ static enum routes_found judge(const struct proxy *p, const struct sip_message *
                                const struct flow *from, const struct sip_uri *uri,
                                struct flow_token *token)
 {
-    bool ours = own_address(p, from, uri) ||
+    bool ours = own_address(p->upstreams, from, uri) ||
                 (!uri->has_user && p->config->domain_count && config_serves(p->config, uri->host));
 
     switch (read_token(p, m, uri, token)) {
@@ -200,8 +200,8 @@ void routes_put_record(struct buf *out, const struct proxy *p, struct span call_
     struct address for_phone;
     struct address for_upstream;
 
-    own_address_for_phone(p, phone, &for_phone);
-    own_address_for_upstream(p, u, &for_upstream);
+    own_address_for_phone(p->upstreams, phone, &for_phone);
+    own_address_for_upstream(u, &for_upstream);
     if (address_equal(&for_phone, &for_upstream) && phone->transport == u->flow.transport) {
         put_record(out, p, call_id, token, &for_phone, phone->transport);
     } else if (to_phone) { /* the side that the request goes to comes first: RFC 5658 */

@@ -6,6 +6,8 @@
  */
 #include "registrar/extras.h"
 
+#include "upstream/own.h"
+
 #include <stdlib.h>
 
 struct extras {
@@ -87,8 +89,7 @@ static void put_own_route(struct registrar *r, struct buf *out, const struct flo
 {
     struct address us;
 
-    r->rt->ports->local_address(r->rt->ports->world, phone, &us);
-    config_advertised(r->with.config, &us);
+    own_address_for_phone(r->with.upstreams, phone, &us);
     buf_lit(out, "<sip:");
     address_put(out, &us);
     if (phone->transport != TRANSPORT_UDP) {

@@ -12,6 +12,7 @@
 #include "registrar/extras.h"
 #include "registrar/lane.h"
 #include "registrar/lease.h"
+#include "upstream/own.h"
 
 #include <stdlib.h>
 
@@ -60,28 +61,6 @@ static bool refuse_extensions(struct registrar *r, const struct sip_message *m,
     return true;
 }
 
-/* Is this one of our own addresses, as far as somebody who came by `from` can
- * know them? Whatever its port: NAT may have changed that. */
-static bool is_our_host(struct registrar *r, const struct flow *from, struct span host)
-{
-    const struct config *c = r->with.config;
-    struct address asked;
-    struct address ours;
-
-    if (!sip_host_address(host, &asked))
-        return false;
-    r->rt->ports->local_address(r->rt->ports->world, from, &ours);
-    if (address_same_host(&ours, &asked))
-        return true;
-    config_advertised(c, &ours);
-    if (address_same_host(&ours, &asked))
-        return true;
-    for (unsigned i = 0; i < c->listen_count; i++)
-        if (address_same_host(&c->listen[i].address, &asked))
-            return true;
-    return false;
-}
-
 /* The Request-URI names the registrar (RFC 3261 10.2, 10.3 step 1): one of our
  * domains, or our address, as phones do that were given one. It goes up as it is,
  * where digest covers it: a main registrar that trusts us must not be led elsewhere. */
@@ -90,9 +69,9 @@ static bool names_us(struct registrar *r, const struct sip_uri *ruri, const stru
     struct span maddr;
 
     if (!config_serves(r->with.config, config_domain(r->with.config, ruri->host)) &&
-        !is_our_host(r, from, ruri->host))
+        !own_host(r->with.upstreams, from, ruri->host))
         return false;
-    return !sip_uri_param(ruri, SPAN("maddr"), &maddr) || is_our_host(r, from, maddr);
+    return !sip_uri_param(ruri, SPAN("maddr"), &maddr) || own_host(r->with.upstreams, from, maddr);
 }
 
 static bool check_ruri(struct registrar *r, const struct sip_message *m, const struct flow *from)

@@ -101,6 +101,7 @@ struct client_tx *client_begin(struct transactions *t, enum sip_method method,
         .self = self,
         .owner = owner,
     };
+    t->rt->ports->local_address(t->rt->ports->world, to, &tx->sent_by);
     t->rt->ports->random(t->rt->ports->world, &tx->secret, sizeof tx->secret);
     branch_write(&(struct branch){handle, tx->secret, loop_hash}, tx->branch);
     return tx;
@@ -108,14 +109,10 @@ struct client_tx *client_begin(struct transactions *t, enum sip_method method,
 
 void client_put_via(struct buf *out, const struct client_tx *tx)
 {
-    const struct ports *ports = runtime_of(tx)->ports;
-    struct address local;
-
-    ports->local_address(ports->world, &tx->flow, &local);
     buf_lit(out, "SIP/2.0/");
     buf_str(out, transport_via_name(tx->flow.transport));
     buf_char(out, ' ');
-    address_put(out, &local);
+    address_put(out, &tx->sent_by);
     buf_lit(out, ";branch=");
     buf_str(out, tx->branch);
 }
@@ -317,12 +314,10 @@ static bool other_response(struct client_tx *tx, const struct sip_message *respo
 /* RFC 3261 18.1.2: what bears another sent-by than we wrote is not for us. */
 static bool is_our_sent_by(const struct client_tx *tx, const struct sip_via *via)
 {
-    const struct ports *ports = runtime_of(tx)->ports;
-    struct address local, sent_by;
+    struct address sent_by;
 
-    ports->local_address(ports->world, &tx->flow, &local);
-    return sip_host_address(via->host, &sent_by) && address_same_host(&sent_by, &local) &&
-           (via->port ? via->port : SIP_PORT) == local.port;
+    return sip_host_address(via->host, &sent_by) && address_same_host(&sent_by, &tx->sent_by) &&
+           (via->port ? via->port : SIP_PORT) == tx->sent_by.port;
 }
 
 /* RFC 3261 17.1.3: by branch and by the method of CSeq. */

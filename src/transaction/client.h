@@ -46,6 +46,7 @@ struct client_tx {
     struct timer end_timer; /* TIMER_CLIENT_END: B, D, F, K, M */
     uint32_t interval_ms;
     struct flow flow;
+    struct address sent_by; /* as our Via has it: the route may change meanwhile */
     struct client_tx *next; /* of those sent over the same connection: connections.c */
     struct client_tx *prev;
     uint64_t secret;                 /* the unpredictable bits of the branch */

@@ -84,6 +84,25 @@ static void test_anothers_via(void **state)
     fake_advance(&k->fake, 5000);
 }
 
+static void moved_address(void *world, const struct flow *to, struct address *out)
+{
+    (void)world;
+    (void)to;
+    address_parse(SPAN("127.0.0.2:5060"), 0, out);
+}
+
+/* The route to the peer changes while it thinks: what was written is what counts. */
+static void test_the_route_changes(void **state)
+{
+    struct talk *k = *state;
+
+    send_register(k);
+    k->fake.ports.local_address = moved_address;
+    assert_true(answer(k, 200));
+    assert_int_equal(k->responses, 1);
+    fake_advance(&k->fake, 5000);
+}
+
 /* After a provisional it is sent again every T2, and F still ends it. */
 static void test_proceeding(void **state)
 {
@@ -161,6 +180,7 @@ int main(void)
         IN_TALK(test_proceeding),           IN_TALK(test_reliable),
         IN_TALK(test_cancel_means_nothing), IN_TALK(test_forgotten),
         IN_TALK(test_no_two_branches),      IN_TALK(test_anothers_via),
+        IN_TALK(test_the_route_changes),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
