@@ -243,7 +243,8 @@ static void refused(struct sim *s, struct pbx_call *c, const struct sip_message 
 {
     send_ack(s, c, m);
     if (c->state == CALL_ANSWERED) {
-        check_fail(s, 4, c->aor, "call %u: %d after a 2xx", c->number, m->status);
+        if (s->now_us < c->began_us + COPY_OLDEST)
+            check_fail(s, 4, c->aor, "call %u: %d after a 2xx", c->number, m->status);
         return;
     }
     if (c->state != CALL_CALLING && c->state != CALL_PROCEEDING)

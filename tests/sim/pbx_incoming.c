@@ -11,8 +11,6 @@
 
 #define RINGS_MOST   (60 * SECOND)
 #define FORGET_AFTER (60 * SECOND)
-/* A copy of an INVITE that comes later finds no transaction any more (RFC 6026, L). */
-#define COPY_OLDEST (30 * SECOND)
 
 /* "d7-3": the third call of phone 7. */
 static bool read_call_id(struct span call_id, uint32_t *phone, uint32_t *number)
