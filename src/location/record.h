@@ -24,14 +24,14 @@ enum lease_means { MEANS_UNKNOWN, MEANS_ACL, MEANS_NONE };
  * is later where an answer was lost.
  */
 struct lease {
-    uint64_t until_ms : 48; /* 0: nothing granted */
-    uint64_t means : 8;     /* enum lease_means */
-    uint64_t failures : 8;  /* own attempts that failed in a row */
-    uint64_t may_ms : 48;   /* never before until_ms */
-    uint64_t refused : 8;   /* own refreshes refused (403, 404) in a row */
-    uint64_t busy : 8;      /* REGISTERs of this lease waiting or in flight */
-    uint64_t next_ms : 48;  /* midreg does not act on it before; 0: at once */
-    uint64_t zero : 16;
+    uint64_t until_ms : 48;   /* 0: nothing granted */
+    uint64_t means : 8;       /* enum lease_means */
+    uint64_t failures : 8;    /* own attempts that failed in a row */
+    uint64_t may_ms : 48;     /* never before until_ms */
+    uint64_t refused : 8;     /* own refreshes refused (403, 404) in a row */
+    uint64_t busy : 8;        /* REGISTERs of this lease waiting or in flight */
+    uint64_t next_ms : 48;    /* midreg does not act on it before; 0: at once */
+    uint64_t refused_in : 16; /* the minute in which it was counted among the refused */
     uint32_t granted_s;
     uint32_t cseq; /* the last one used */
 };

@@ -35,8 +35,9 @@ struct registrar {
     char date_text[32];
     size_t date_n;
     uint64_t refusals_since_ms; /* lease.c: own refreshes refused in this minute */
-    unsigned refusals;
-    unsigned refusals_before; /* in the minute before that */
+    unsigned refusals;          /* of so many leases, each counted once */
+    uint16_t refusals_minute;   /* its number, never 0; refused_in of a lease */
+    unsigned refusals_before;   /* in the minute before that */
 };
 
 /* Decides on the record as it is now. */

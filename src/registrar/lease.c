@@ -102,21 +102,27 @@ static uint64_t backoff_ms(struct registrar *r, unsigned failures)
 /*
  * Design 3.4: midreg's own refresh refused twice ends the AOR, unless so many
  * leases are refused in this minute, or in the last, that the upstream must be at
- * fault. `first`: this lease was not counted yet.
+ * fault. Each lease counts once in a minute, as long as it is refused: an upstream
+ * that is at fault for longer than that must not become believable.
  */
-static bool refusals_are_believable(struct registrar *r, bool first)
+static bool refusals_are_believable(struct registrar *r, struct lease *l)
 {
     size_t leases = location_of(r)->aors.used;
     size_t most = leases / 100 > 3 ? leases / 100 : 3;
     uint64_t age_ms = r->rt->now_ms - r->refusals_since_ms;
+    bool first;
 
     if (age_ms >= 60000) {
         r->refusals_before = age_ms < 120000 ? r->refusals : 0;
         r->refusals_since_ms = r->rt->now_ms;
         r->refusals = 0;
+        if (++r->refusals_minute == 0)
+            r->refusals_minute = 1;
     }
+    first = l->refused_in != r->refusals_minute;
+    l->refused_in = r->refusals_minute;
     r->refusals += first;
-    if (first && r->refusals == most + 1)
+    if (first && r->refusals == most + 1 && r->refusals_before <= most)
         runtime_log(r->rt, LOG_ERROR, "upstream_refuses",
                     "remedy=\"the main registrar refuses many leases: check it\"");
     return r->refusals <= most && r->refusals_before <= most;
@@ -145,7 +151,7 @@ static void own_refused(struct registrar *r, struct aor *a)
 
     if (wait_ms == 0 || wait_ms > 30000)
         wait_ms = 30000;
-    if (!refusals_are_believable(r, l->refused == 0)) {
+    if (!refusals_are_believable(r, l)) {
         l->next_ms = r->rt->now_ms + r->with.config->retry_max_ms;
         return;
     }

@@ -185,8 +185,9 @@ static void refresh(struct registrar *r, struct aor *a, const struct register_re
         b->proved_ms = r->rt->now_ms;
 }
 
-/* A phone that removes one after the other shall not fill the record. */
-static void bound_tombstones(struct registrar *r, struct aor **a)
+/* A phone that removes one after the other shall not fill the record. False: there is
+ * room for all. */
+static bool forget_a_tombstone(struct registrar *r, struct aor **a)
 {
     const struct binding *oldest = NULL;
     unsigned tombstones = 0;
@@ -198,17 +199,18 @@ static void bound_tombstones(struct registrar *r, struct aor **a)
         if (!oldest || b->expires_ms < oldest->expires_ms)
             oldest = b;
     }
-    if (tombstones > TOMBSTONES_MAX)
-        location_unbind(r->with.location, a, oldest->id);
+    if (tombstones <= TOMBSTONES_MAX)
+        return false;
+    location_unbind(r->with.location, a, oldest->id);
+    return true;
 }
 
 /* A removed binding is remembered for a while. */
-static void bury(struct registrar *r, struct aor **a, const struct change *change)
+static void bury(struct registrar *r, struct aor *a, const struct change *change)
 {
-    location_bury(r->with.location, *a, change->binding_id, change->cseq,
+    location_bury(r->with.location, a, change->binding_id, change->cseq,
                   r->rt->now_ms + TOMBSTONE_MS);
     runtime_count(r->rt, COUNTER_BINDING_REMOVED);
-    bound_tombstones(r, a);
 }
 
 /* A tombstone of what was not there. Without memory there is none. */
@@ -224,8 +226,7 @@ static void note(struct registrar *r, struct aor **a, const struct register_requ
     }
     spec.expires_ms = until_ms;
     spec.flags = BINDING_TOMBSTONE | (proved ? BINDING_FLOW_PROVED : 0);
-    if (location_bind(r->with.location, a, &spec))
-        bound_tombstones(r, a);
+    (void)location_bind(r->with.location, a, &spec);
 }
 
 static bool add(struct registrar *r, struct aor **a, const struct binding_spec *spec)
@@ -266,7 +267,7 @@ static bool apply_one(struct registrar *r, struct aor **a, const struct register
         refresh(r, *a, rq, change, proved);
         return true;
     case CHANGE_REMOVE:
-        bury(r, a, change);
+        bury(r, *a, change);
         return true;
     case CHANGE_NOTE:
         note(r, a, rq, change, proved);
@@ -286,6 +287,7 @@ bool driver_apply(struct registrar *r, const struct register_request *rq, enum p
 {
     bool proved = proof == PROOF_UPSTREAM || proof == PROOF_TRUSTED;
     bool must_last = false;
+    bool buries = false;
     bool done = true;
     struct aor *a;
 
@@ -296,9 +298,13 @@ bool driver_apply(struct registrar *r, const struct register_request *rq, enum p
 
         done = apply_one(r, &a, rq, change, proved);
         must_last |= change->kind != CHANGE_REFRESH && change->kind != CHANGE_NOTE;
+        buries |= change->kind == CHANGE_REMOVE || change->kind == CHANGE_NOTE;
     }
     if (!done)
         runtime_count(r->rt, COUNTER_OUT_OF_MEMORY);
+    /* Not before all is applied: what is forgotten may be what comes back. */
+    while (buries && forget_a_tombstone(r, &a))
+        continue;
     /* A pure refresh writes nothing (design 7). */
     if (must_last)
         journal_change(r->with.journal, a);
@@ -426,6 +432,7 @@ struct registrar *registrar_new(const struct registrar_parts *parts)
     r->with = *parts;
     r->rt = parts->rt;
     r->upstream_expires_s = parts->config->upstream_expires_s;
+    r->refusals_minute = 1;
     for (unsigned i = 0; i < parts->upstreams->count; i++) {
         pacer_init(&r->pacer[i], parts->config->upstream[i].rate,
                    parts->config->upstream[i].rate_max, r->rt->now_ms);

@@ -101,14 +101,13 @@ static void test_refused_once_is_forgiven(void **state)
 }
 
 /* Refused are so many that the upstream is at fault: all stay. */
-static void test_mass_refusal_ends_nobody(void **state)
+static void refused_at_once(unsigned users, unsigned grant_s)
 {
-    struct pbx pbx = {0};
+    struct pbx pbx = {.grant_s = grant_s};
     char user[16], contact[80];
 
-    (void)state;
     world.config.phone_expires_s = 86400;
-    for (unsigned i = 0; i < 40; i++) {
+    for (unsigned i = 0; i < users; i++) {
         snprintf(user, sizeof user, "u%u", i);
         snprintf(contact, sizeof contact, "Contact: <sip:%s@10.0.0.1:5062>;expires=86400\r\n",
                  user);
@@ -118,7 +117,7 @@ static void test_mass_refusal_ends_nobody(void **state)
     }
     pbx.status = 403;
     run(&pbx, 3600000 + 1200000);
-    assert_int_equal(world.location.bindings, 40);
+    assert_int_equal(world.location.bindings, users);
     assert_true(fake_logged(&world.fake, "event=upstream_refuses"));
     assert_false(fake_logged(&world.fake, "event=aor_ended"));
     pbx.status = 0;
@@ -131,6 +130,20 @@ static void test_mass_refusal_ends_nobody(void **state)
         assert_true(lease_held(&a->lease, world.fake.rt.now_ms));
     }
     assert_true(world.fake.log_count < 60);
+}
+
+static void test_mass_refusal_ends_nobody(void **state)
+{
+    (void)state;
+    refused_at_once(40, 0);
+}
+
+/* As few as are no more believable, all within a minute: nor do they become so, however
+ * long it lasts. */
+static void test_four_refusals_are_too_many(void **state)
+{
+    (void)state;
+    refused_at_once(4, 300);
 }
 
 /* Three that are refused, twice each, are three: it is believable. */
@@ -364,6 +377,7 @@ int main(void)
         IN(none, test_refused_twice_ends_the_aor),
         IN(none, test_refused_once_is_forgiven),
         IN(none, test_mass_refusal_ends_nobody),
+        IN(none, test_four_refusals_are_too_many),
         IN(none, test_three_refusals_are_believed),
         IN(none, test_refused_removal),
         IN(none, test_forbidden_removal),

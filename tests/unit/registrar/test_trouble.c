@@ -381,6 +381,25 @@ static void test_tombstones_are_bounded(void **state)
     assert_all_gone(&pbx);
 }
 
+/* With the record full of tombstones, one REGISTER removes and brings one back: all
+ * of it or nothing (RFC 3261 10.3). */
+static void test_the_oldest_tombstone_comes_back(void **state)
+{
+    char contact[128];
+
+    (void)state;
+    register_home();
+    for (unsigned i = 0; i < 32; i++) {
+        snprintf(contact, sizeof contact, "Contact: <sip:x%u@10.0.0.1:5062>;expires=0\r\n", i);
+        phone(HOME, "h1", 2 + i, contact);
+        assert_answer(HOME, 200);
+    }
+    phone(HOME, "h1", 100,
+          "Contact: <sip:y@10.0.0.1:5062>;expires=0, <sip:x0@10.0.0.1:5062>;expires=120\r\n");
+    assert_int_equal(count_of(assert_answer(HOME, 200), "Contact:"), 2);
+    assert_int_equal(live_contacts(), 2);
+}
+
 /* What came, left and expired adds up, also where a tombstone came back. */
 static void test_counters_add_up(void **state)
 {
@@ -458,6 +477,7 @@ int main(void)
         IN(unstarted, test_too_many),
         IN(unstarted, test_busy_pacer_and_a_known_phone),
         IN(none, test_tombstones_are_bounded),
+        IN(none, test_the_oldest_tombstone_comes_back),
         IN(none, test_counters_add_up),
         IN(upstream, test_flood_of_strangers),
         IN(unstarted, test_end_in_the_middle),
