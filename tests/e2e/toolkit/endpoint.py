@@ -54,7 +54,7 @@ class Endpoint:
 
     @property
     def hostport(self):
-        return "%s:%d" % self.address
+        return ("[%s]:%d" if ":" in self.host else "%s:%d") % self.address
 
     def close(self):
         if not self.closed:

@@ -247,7 +247,7 @@ class MainRegistrar(Endpoint):
     def request_to(self, method, contact, to=None, headers=(), body=b""):
         """A request to a stored contact as FreeSWITCH sends it: To is our contact."""
         uri = self.request_uri(contact)
-        return self.request(method, uri, "<sip:0000000000@%s>;tag=%s" % (self.host, token()),
+        return self.request(method, uri, "<sip:0000000000@%s>;tag=%s" % (self.hostport.rpartition(":")[0], token()),
                             to or "<%s>" % uri, headers=list(headers) +
                             [("Contact", "<sip:mod_sofia@%s>" % self.hostport)], body=body)
 

@@ -10,8 +10,8 @@ from toolkit.world import WIRE
 class Phone(Endpoint):
     """`server` is where it sends everything; `registrar_uri` what it registers at."""
 
-    def __init__(self, server, user, password=None, domain="example.com", world=WIRE):
-        super().__init__(world=world)
+    def __init__(self, server, user, password=None, domain="example.com", world=WIRE, host=None):
+        super().__init__(host=host, world=world)
         self.server, self.user, self.password, self.domain = server, user, password, domain
         self.call_id, self.cseq = token(16), 0
         self.uri = "sip:%s@%s" % (user, self.hostport)

@@ -107,7 +107,7 @@ class Uri:
 
     @property
     def place(self):
-        return (self.host, self.port)
+        return (self.host.strip("[]"), self.port)
 
 
 class Message:

@@ -11,6 +11,10 @@ PING, PONG = b"\r\n\r\n", b"\r\n"
 PATIENCE = 6.0
 
 
+def family_of(host):
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
 class Framer:
     """Bytes in, whole messages out; CRLFs between them are counted (RFC 5626 4.4.1)."""
 
@@ -41,7 +45,7 @@ class Connection:
     def __init__(self, owner, sock):
         self.owner, self.socket = owner, sock
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.host, self.port = sock.getsockname()
+        self.host, self.port = sock.getsockname()[:2]
         self.framer = Framer()
         self.ended = False      # the peer's end, or ours
         self.faults = []        # what came that is no SIP
@@ -52,7 +56,7 @@ class Connection:
 
     @classmethod
     def to(cls, owner, address, receive_buffer=None):
-        sock = socket.socket()
+        sock = socket.socket(family_of(address[0]))
         if receive_buffer:  # before connect(): it is the window that is offered
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer)
         sock.settimeout(PATIENCE)

@@ -6,16 +6,16 @@ import socket
 import threading
 import time
 
-from toolkit.stream import PATIENCE
+from toolkit.stream import PATIENCE, family_of
 
 
 class UdpLink:
     """A UDP socket, and the thread that reads it."""
 
     def __init__(self, host, port):
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket = socket.socket(family_of(host), socket.SOCK_DGRAM)
         self.socket.bind((host, port))
-        self.address = self.socket.getsockname()
+        self.address = self.socket.getsockname()[:2]
         self.endpoint, self.marks, self.closed = None, set(), False
         self.thread = threading.Thread(target=self._run, daemon=True)
 
@@ -35,7 +35,7 @@ class UdpLink:
                     self.marks.add(data)
                     self.endpoint.news.notify_all()
             else:
-                self.endpoint.receive(data, source)
+                self.endpoint.receive(data, source[:2])
 
     def send(self, data, to):
         self.socket.sendto(data, to)
