@@ -74,6 +74,14 @@ static void put_contacts(struct buf *out, const struct aor *a, struct span call_
     }
 }
 
+/* Short and random: a long one makes phones give up for good. */
+static void put_retry_after(struct registrar *r, struct buf *out)
+{
+    buf_lit(out, "Retry-After: ");
+    buf_u64(out, 2 + runtime_random(r->rt, 7));
+    buf_lit(out, "\r\n");
+}
+
 /*
  * Of a refusal all passes (challenges in their order, RFC 8760; Require of a 421)
  * but what the transaction sets itself, and what is about midreg's own contact or a
@@ -81,7 +89,6 @@ static void put_contacts(struct buf *out, const struct aor *a, struct span call_
  */
 static void put_passed_on(struct registrar *r, struct buf *out, const struct sip_message *m)
 {
-    char retry[32];
     const sip_header_set own =
         SIP_SET(SIP_H_VIA) | SIP_SET(SIP_H_FROM) | SIP_SET(SIP_H_TO) | SIP_SET(SIP_H_CALL_ID) |
         SIP_SET(SIP_H_CSEQ) | SIP_SET(SIP_H_CONTENT_LENGTH) | SIP_SET(SIP_H_CONTENT_TYPE) |
@@ -94,7 +101,7 @@ static void put_passed_on(struct registrar *r, struct buf *out, const struct sip
             !sip_name_matches(m->header[i].name, SPAN("Content-*")))
             buf_span(out, m->header[i].line);
     if (sip_has(m, SIP_H_RETRY_AFTER))
-        buf_span(out, driver_retry_after(r, retry));
+        put_retry_after(r, out);
 }
 
 static void put_fields_of(struct buf *out, const struct sip_message *m, enum sip_header_id id)
@@ -245,9 +252,7 @@ struct span driver_retry_after(struct registrar *r, char room[32])
 {
     struct buf out = buf_make(room, 32);
 
-    buf_lit(&out, "Retry-After: ");
-    buf_u64(&out, 2 + runtime_random(r->rt, 7));
-    buf_lit(&out, "\r\n");
+    put_retry_after(r, &out);
     return buf_done(&out);
 }
 
@@ -313,15 +318,12 @@ void answer_passed_on(struct registrar *r, struct handle server, const struct si
     runtime_count(r->rt, COUNTER_REGISTER_FORWARDED);
     buf_span(&phrase, response->reason);
     reason[phrase.n] = '\0';
-    put_passed_on(r, &fields, response);
+    if (response->status == 503)
+        put_retry_after(r, &fields);
+    else
+        put_passed_on(r, &fields, response);
     if (fields.overflow) {
         server_reply(tx, 502, "Bad Gateway (challenge too long)", SPAN_NONE);
-        return;
-    }
-    if (response->status == 503) {
-        char retry[32];
-
-        server_reply(tx, 503, phrase.n ? reason : NULL, driver_retry_after(r, retry));
         return;
     }
     server_reply(tx, response->status, phrase.n ? reason : NULL, buf_done(&fields));
