@@ -55,10 +55,22 @@ void check_rang(struct sim *s, const struct phone *p, uint32_t number)
             c->expected[i].rang = true;
 }
 
+/* Did a phone of higher q come while the INVITE was on its way? It is the first group. */
+static bool outdone(const struct sim *s, const struct pbx_call *c)
+{
+    const struct aor *a = location_find(core_location(s->world.core), s->people.list[c->aor].hash);
+    uint64_t began_ms = (s->world.clock_us + c->began_us) / 1000;
+
+    for (const struct binding *b = a ? aor_first(a) : NULL; b; b = aor_next(a, b))
+        if (b->q > c->top_q && b->proved_ms >= began_ms)
+            return true;
+    return false;
+}
+
 /* The first group of phones rings at once. */
 void check_call_rings(struct sim *s, struct pbx_call *c)
 {
-    if (!calm_since(s, c->began_us))
+    if (!calm_since(s, c->began_us) || outdone(s, c))
         return;
     if (c->state == CALL_CALLING) {
         check_fail(s, 4, c->aor, "call %u: not even a 100 after 3 s", c->number);
