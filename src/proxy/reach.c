@@ -8,8 +8,6 @@
 
 #include "upstream/own.h"
 
-#define SIP_PORT 5060 /* RFC 3261 19.1.2 */
-
 /* ---- Path ------------------------------------------------------------------------ */
 
 /* The first URI of a Path "<uri>, <uri>"; *rest is all behind its value. */

@@ -10,6 +10,10 @@
 #include "base/address.h"
 #include "sip/message.h"
 
+/* Where a URI or a sent-by names no port: RFC 3261 19.1.2, 18.2.2. */
+#define SIP_PORT  5060
+#define SIPS_PORT 5061
+
 enum sip_scheme { SIP_SCHEME_OTHER, SIP_SCHEME_SIP, SIP_SCHEME_SIPS, SIP_SCHEME_TEL };
 
 struct sip_uri {

@@ -157,5 +157,5 @@ void sip_via_reply_address(const struct sip_via *top, const struct address *sour
 {
     *out = *source;
     if (!top->has_rport && !via_differs(top, source))
-        out->port = top->port ? (uint16_t)top->port : 5060;
+        out->port = top->port ? (uint16_t)top->port : SIP_PORT;
 }

@@ -7,8 +7,6 @@
 #include "transaction/client.h"
 #include "transaction/server.h"
 
-#define SIP_PORT 5060 /* where sent-by names none: RFC 3261 18.2.2 */
-
 /* The struct that holds the timer which fired. */
 #define TIMER_HOLDER(timer, type, member) ((type *)(void *)((char *)(timer)-offsetof(type, member)))
 

@@ -6,9 +6,6 @@
  */
 #include "upstream/own.h"
 
-#define SIP_PORT  5060 /* RFC 3261 19.1.2 */
-#define SIPS_PORT 5061
-
 typedef bool same_fn(const struct address *ours, const struct address *asked);
 
 static bool same_port_too(const struct address *ours, const struct address *asked)

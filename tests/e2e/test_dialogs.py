@@ -1,9 +1,8 @@
 """Within a dialog: ACK, BYE and re-INVITE follow our Record-Route in both directions."""
 import pytest
 
-from toolkit.dialog import Dialog
+from toolkit.dialog import Dialog, ask
 from toolkit.endpoint import is_request
-from toolkit.sip import SDP
 
 
 def talking(house, user="al"):
@@ -15,20 +14,6 @@ def talking(house, user="al"):
     assert call.final().status == 200
     phone.wait_ack(invite)
     return phone, call, dialog
-
-
-def ask(dialog, other, method):
-    """A request within the dialog, answered by the other side: request as it came, and the answer."""
-    request = dialog.request(method)
-    dialog.owner.send(request, dialog.next_hop())
-    came = other.wait(is_request(method, dialog.call_id), method)
-    headers = [("Contact", "<sip:%s>" % other.hostport)] if method == "INVITE" else []
-    other.reply(came, 200, headers=headers, body=SDP if method == "INVITE" else b"")
-    answer = dialog.owner.final(request, dialog.next_hop())
-    if method == "INVITE":
-        dialog.ack(answer)
-        other.wait(is_request("ACK", dialog.call_id), "ACK")
-    return came, answer
 
 
 def test_everything_goes_through_midreg(house):

@@ -1,5 +1,5 @@
 """A dialog, RFC 3261 12: what a side must remember to speak within it."""
-from toolkit.endpoint import is_response
+from toolkit.endpoint import is_request, is_response
 from toolkit.sip import Address, SDP, Uri
 
 
@@ -92,3 +92,17 @@ class OutgoingCall:
                                      self.invite.get("to"), self.call_id, self.invite.cseq,
                                      [("Route", r) for r in self.invite.all("route")])
         return request.set("Via", self.invite.get("via"))
+
+
+def ask(dialog, other, method):
+    """A request within the dialog, answered by the other side: request as it came, and the answer."""
+    request = dialog.request(method)
+    dialog.owner.send(request, dialog.next_hop())
+    came = other.wait(is_request(method, dialog.call_id), method)
+    headers = [("Contact", "<sip:%s>" % other.hostport)] if method == "INVITE" else []
+    other.reply(came, 200, headers=headers, body=SDP if method == "INVITE" else b"")
+    answer = dialog.owner.final(request, dialog.next_hop())
+    if method == "INVITE":
+        dialog.ack(answer)
+        other.wait(is_request("ACK", dialog.call_id), "ACK")
+    return came, answer

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from toolkit.endpoint import poll
 from toolkit.program import die_with_parent
+from toolkit.stream import family_of
 
 PROJECT = Path(__file__).resolve().parents[3]
 BINARY = Path(os.environ.get("MIDREG", "build/midreg"))
@@ -26,13 +27,17 @@ def environment():
                 UBSAN_OPTIONS="print_stacktrace=1:halt_on_error=1")
 
 
-def is_free(port, kind):
-    with socket.socket(socket.AF_INET, kind) as s:
+def is_free(port, kind, host="127.0.0.1"):
+    with socket.socket(family_of(host), kind) as s:
         try:
-            s.bind(("127.0.0.1", port))
+            s.bind((host, port))
         except (OSError, OverflowError):
             return False
         return True
+
+
+def has_ipv6():
+    return is_free(0, socket.SOCK_DGRAM, "::1")
 
 
 def free_port(count=1):
@@ -41,8 +46,9 @@ def free_port(count=1):
         with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
             udp.bind(("127.0.0.1", 0))
             port = udp.getsockname()[1]
-        if all(is_free(p, kind) for p in range(port, port + count)
-               for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM)):
+        hosts = ("127.0.0.1", "::1") if has_ipv6() else ("127.0.0.1",)
+        if all(is_free(p, kind, host) for p in range(port, port + count)
+               for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM) for host in hosts):
             return port
 
 
