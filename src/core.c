@@ -26,6 +26,41 @@ struct core {
     struct sip_message message; /* the one being handled: too large for the stack */
 };
 
+/* Tells the proxy what the registrar has done, once that is durable and so the
+ * phone's 200 on its way. */
+static void pass_news_on(struct core *c)
+{
+    const struct news_item *item;
+
+    while ((item = news_first(&c->location.news))) {
+        const struct aor *a = location_find(&c->location, item->hash);
+
+        if (item->binding_id && a && !journal_is_durable(&c->journal, a->sequence))
+            return;
+        if (item->binding_id)
+            proxy_binding_added(c->proxy, item->hash, item->binding_id);
+        else
+            proxy_aor_left(c->proxy, item->hash);
+        news_drop(&c->location.news);
+    }
+}
+
+/* What has become durable: answers leave, the proxy hears of it. */
+static void release(struct core *c)
+{
+    registrar_durable(c->registrar);
+    pass_news_on(c);
+}
+
+static void on_journal_timer(void *self, struct timer *timer)
+{
+    struct core *c = self;
+
+    (void)timer;
+    if (journal_look(&c->journal))
+        release(c);
+}
+
 struct core *core_new(const struct config *config, const struct ports *ports, const uint8_t *secret)
 {
     struct core *c = calloc(1, sizeof *c);
@@ -37,7 +72,8 @@ struct core *core_new(const struct config *config, const struct ports *ports, co
     c->rt.now_ms = ports->now_us(ports->world) / 1000;
     wheel_init(&c->rt.wheel, c->rt.now_ms);
     location_init(&c->location, &c->rt);
-    journal_init(&c->journal, &c->rt);
+    journal_init(&c->journal, &c->rt, &c->location, config->store != STORE_MEMORY);
+    wheel_handler(&c->rt.wheel, TIMER_JOURNAL, on_journal_timer, c);
     if (!hasher_init(&c->rt.hasher, secret) || !transactions_init(&c->transactions, &c->rt)) {
         core_free(c);
         return NULL;
@@ -72,6 +108,7 @@ void core_free(struct core *c)
     proxy_free(c->proxy);
     registrar_free(c->registrar);
     transactions_fini(&c->transactions);
+    journal_fini(&c->journal);
     location_fini(&c->location);
     hasher_fini(&c->rt.hasher);
     free(c);
@@ -129,25 +166,6 @@ static bool is_too_large(const struct core *c, const struct flow *from)
            length > c->message.body.n;
 }
 
-/* Tells the proxy what the registrar has done, once that is durable and so the
- * phone's 200 on its way. */
-static void pass_news_on(struct core *c)
-{
-    const struct news_item *item;
-
-    while ((item = news_first(&c->location.news))) {
-        const struct aor *a = location_find(&c->location, item->hash);
-
-        if (item->binding_id && a && !journal_is_durable(&c->journal, a->sequence))
-            return;
-        if (item->binding_id)
-            proxy_binding_added(c->proxy, item->hash, item->binding_id);
-        else
-            proxy_aor_left(c->proxy, item->hash);
-        news_drop(&c->location.news);
-    }
-}
-
 void core_receive(struct core *c, const struct flow *from, struct span message)
 {
     struct sip_fault fault = {0};
@@ -193,17 +211,45 @@ void core_flow_closed(struct core *c, const struct flow *flow)
         c->rt.ports->stream_close(c->rt.ports->world, flow);
 }
 
-void core_durable(struct core *c, uint64_t sequence)
+void core_written(struct core *c, bool done)
 {
-    journal_reached(&c->journal, sequence);
-    registrar_durable(c->registrar);
-    pass_news_on(c);
+    if (journal_written(&c->journal, done))
+        release(c);
+}
+
+bool core_restore(struct core *c, const struct aor *image)
+{
+    struct aor *a = location_restore(&c->location, image);
+
+    if (a)
+        registrar_restored(c->registrar, a);
+    return a != NULL;
+}
+
+bool core_contact_at(const struct core *c, unsigned i, struct buf *out)
+{
+    if (i >= c->upstreams.count)
+        return false;
+    address_put(out, &c->upstreams.list[i].contact);
+    return true;
+}
+
+void core_contact_moved(struct core *c, unsigned i)
+{
+    registrar_contact_moved(c->registrar, &c->upstreams.list[i]);
+}
+
+bool core_is_stored(const struct core *c)
+{
+    return !journal_is_behind(&c->journal);
 }
 
 uint64_t core_end(struct core *c)
 {
     wheel_advance(&c->rt.wheel, c->rt.now_ms);
     pass_news_on(c);
+    if (journal_flush(&c->journal))
+        release(c);
     return wheel_next(&c->rt.wheel);
 }
 

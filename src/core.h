@@ -6,7 +6,8 @@
  * the real world, tests/sim/ the simulated one.
  *
  * A turn of the world's loop: core_begin(), then any number of core_receive()
- * and core_durable(), then core_end(), which fires timers.
+ * and core_written(), then core_end(), which fires timers and gives the store what
+ * has changed.
  */
 #ifndef MIDREG_CORE_H
 #define MIDREG_CORE_H
@@ -23,6 +24,9 @@ struct core *core_new(const struct config *config, const struct ports *ports,
 /* Ends at once: nothing is sent. */
 void core_free(struct core *c);
 
+/* Before core_start(): puts a stored record back (location/image.h). False: no
+ * memory, or it is there already. */
+bool core_restore(struct core *c, const struct aor *image);
 /* Call once when datagrams can be sent: probes the upstreams. */
 void core_start(struct core *c);
 
@@ -33,14 +37,23 @@ void core_begin(struct core *c);
 void core_receive(struct core *c, const struct flow *from, struct span message);
 /* A stream connection is gone, or could not be made. */
 void core_flow_closed(struct core *c, const struct flow *flow);
-/* All changes up to this number are durable. */
-void core_durable(struct core *c, uint64_t sequence);
+/* The batch that journal_submit() was given is durable, or (false) could not be
+ * written: it is given again in a while. */
+void core_written(struct core *c, bool done);
+/* How upstream number i (from 0, in the order of the configuration) is told to reach
+ * us, as text; false: there is no such upstream. After core_start(). */
+bool core_contact_at(const struct core *c, unsigned i, struct buf *out);
+/* It was another one before the restart (registrar_contact_moved()). */
+void core_contact_moved(struct core *c, unsigned i);
 /* Fires due timers; returns the monotonic millisecond at which the next turn
  * must happen at the latest, UINT64_MAX: no deadline. */
 uint64_t core_end(struct core *c);
 
 /* For SIGUSR1 and the end: "name=value ..." of all counters and sizes. */
 void core_put_status(struct buf *out, const struct core *c);
+
+/* Is all that has changed with the disk? */
+bool core_is_stored(const struct core *c);
 
 /* For checks from outside (simulation, benchmarks). */
 const struct counters *core_counters(const struct core *c);

@@ -9,6 +9,7 @@
 #include "run.h"
 
 #include "core.h"
+#include "keep.h"
 #include "net/lock.h"
 #include "net/secret.h"
 #include "net/state.h"
@@ -21,6 +22,8 @@
 
 #define STATUS_MAX 4096
 #define SAID_MAX   1024
+/* A store that is slower loses the last changes. */
+#define STOP_MS 2000
 
 /* malloc maps what is larger, and free gives it back: slab pages and the large tables.
  * Said explicitly, because glibc otherwise raises it to the largest that was freed. */
@@ -33,6 +36,9 @@ struct program {
     uint8_t secret[HASH_SECRET_SIZE];
     struct world *world;
     struct core *core;
+    struct keep *keep; /* NULL: store = "memory" */
+    bool stopping;
+    uint64_t stop_by_ms;
 };
 
 /* ---- the log ---- */
@@ -113,11 +119,26 @@ static void on_closed(void *self, const struct flow *flow)
     core_flow_closed(p->core, flow);
 }
 
+/* What is still to be written before the end has until then. */
+static void begin_stop(struct program *p)
+{
+    const struct ports *ports = world_ports(p->world);
+
+    if (!p->stopping)
+        p->stop_by_ms = ports->now_us(ports->world) / 1000 + STOP_MS;
+    p->stopping = true;
+}
+
 static uint64_t on_end(void *self)
 {
     struct program *p = self;
+    const struct ports *ports = world_ports(p->world);
+    uint64_t due_ms = core_end(p->core);
 
-    return core_end(p->core);
+    if (p->stopping &&
+        (core_is_stored(p->core) || ports->now_us(ports->world) / 1000 >= p->stop_by_ms))
+        world_stop(p->world);
+    return p->stopping && p->stop_by_ms < due_ms ? p->stop_by_ms : due_ms;
 }
 
 static void on_signal(void *self, int number)
@@ -135,7 +156,7 @@ static void on_signal(void *self, int number)
         break;
     default:
         say(p, LOG_INFO, "event=stopping signal=%s", number == SIGINT ? "INT" : "TERM");
-        world_stop(p->world);
+        begin_stop(p);
     }
 }
 
@@ -160,11 +181,17 @@ static bool start(struct program *p, const char *config_path)
         fprintf(stderr, "out of memory\n");
         return false;
     }
+    if (p->config->store != STORE_MEMORY) {
+        p->keep = keep_open(p->config, p->world, p->core, stderr);
+        if (!p->keep)
+            return false;
+    }
     return world_open(p->world, stderr);
 }
 
 static void finish(struct program *p)
 {
+    keep_close(p->keep);
     core_free(p->core);
     world_free(p->world);
     if (p->lock >= 0)
@@ -193,7 +220,9 @@ bool run_midreg(const char *config_path)
 
         say_started(&p);
         core_start(p.core);
-        world_run(p.world, &handler);
+        ok = !p.keep || keep_begin(p.keep, stderr);
+        if (ok)
+            world_run(p.world, &handler);
         say_status(&p);
         say(&p, LOG_INFO, "event=stopped");
     }

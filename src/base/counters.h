@@ -21,6 +21,7 @@
     X(LEASE_LAPSED, "lease_lapsed", "leases left to lapse because midreg could not de-register")   \
     X(BINDING_ADDED, "binding_added", "contacts added")                                            \
     X(BINDING_REMOVED, "binding_removed", "contacts removed by their phones")                      \
+    X(UNDURABLE, "undurable", "changes while the store was behind: a crash would lose them")       \
     X(BINDING_EXPIRED, "binding_expired", "contacts that expired")                                 \
     X(CALLS, "calls", "INVITEs from upstreams to our contacts")                                    \
     X(CALLS_OUT, "calls_out", "INVITEs from phones to upstreams")                                  \

@@ -52,9 +52,10 @@ struct ports {
      * until it is closed. */
     bool (*flow_alive)(void *world, const struct flow *flow);
 
-    /* Makes change number `sequence` durable. True: it is already. Else the
-     * world calls core_durable() with it, or with a later number, later. */
-    bool (*journal_submit)(void *world, uint64_t sequence);
+    /* Makes a batch of images durable (location/image.h). True: it is already.
+     * Else the bytes stay as they are until the world calls core_written(); there
+     * is no other batch meanwhile. Not called for a store in memory. */
+    bool (*journal_submit)(void *world, struct span images);
 
     /* One line without line end, key=value. May be dropped under load. */
     void (*log)(void *world, enum log_level level, struct span line);

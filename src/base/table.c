@@ -9,8 +9,10 @@
 #include "base/table.h"
 
 #include <stdlib.h>
+#include <string.h>
 
-#define TABLE_MIN 64
+#define TABLE_MIN  64
+#define TABLE_KEPT 4096 /* a larger one does not outlive its use */
 
 void table_init(struct table *t)
 {
@@ -97,13 +99,41 @@ void *table_remove(struct table *t, uint64_t key)
     return value;
 }
 
-void *table_next(const struct table *t, size_t *at)
+void table_clear(struct table *t)
+{
+    if (t->mask >= TABLE_KEPT) {
+        table_fini(t);
+        return;
+    }
+    if (t->used)
+        memset(t->entries, 0, (t->mask + 1) * sizeof *t->entries);
+    t->used = 0;
+}
+
+/* The next entry that is used, or NULL. */
+static const struct table_entry *table_step(const struct table *t, size_t *at)
 {
     while (t->entries && *at <= t->mask) {
-        void *value = t->entries[(*at)++].value;
+        const struct table_entry *e = &t->entries[(*at)++];
 
-        if (value)
-            return value;
+        if (e->value)
+            return e;
     }
     return NULL;
+}
+
+void *table_next(const struct table *t, size_t *at)
+{
+    const struct table_entry *e = table_step(t, at);
+
+    return e ? e->value : NULL;
+}
+
+bool table_next_key(const struct table *t, size_t *at, uint64_t *key)
+{
+    const struct table_entry *e = table_step(t, at);
+
+    if (e)
+        *key = e->key;
+    return e != NULL;
 }

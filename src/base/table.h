@@ -33,7 +33,11 @@ void *table_find(const struct table *t, uint64_t key);
 bool table_put(struct table *t, uint64_t key, void *value);
 /* The value that was removed, or NULL. */
 void *table_remove(struct table *t, uint64_t key);
+/* Empties it; what a burst took is given back. */
+void table_clear(struct table *t);
 /* The next entry's value at or after *at, which is moved on; NULL at the end. */
 void *table_next(const struct table *t, size_t *at);
+/* Likewise its key. False: the end. */
+bool table_next_key(const struct table *t, size_t *at, uint64_t *key);
 
 #endif

@@ -30,6 +30,7 @@ enum timer_kind {
     TIMER_PACER,    /* registrar/pacer.h */
     TIMER_FORK,     /* proxy/fork.h */
     TIMER_BRANCH,   /* timer C */
+    TIMER_JOURNAL,  /* location/journal.h */
     TIMER_UPSTREAM, /* upstream/upstream.h: the probe */
     TIMER_STREAM,   /* net/connection.h, on a wheel of its own */
     TIMER_KINDS

@@ -214,6 +214,7 @@ void config_free(struct config *c)
     }
     free(c->force_domain);
     free(c->state_dir);
+    free(c->store_path);
     free(c);
 }
 

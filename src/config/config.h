@@ -23,7 +23,7 @@
 
 enum config_auth { AUTH_UPSTREAM, AUTH_NONE };
 enum config_mode { MODE_AOR };
-enum config_store { STORE_MEMORY };
+enum config_store { STORE_MEMORY, STORE_SQLITE };
 enum config_means { CONFIG_MEANS_AUTO, CONFIG_MEANS_ACL, CONFIG_MEANS_NONE };
 
 struct config_listener {
@@ -88,6 +88,7 @@ struct config {
     unsigned strip_count;
     char *state_dir;
     enum config_store store;
+    char *store_path; /* NULL: "midreg.db" in the state directory */
     enum log_verbosity { LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } log_level;
     struct config_upstream upstream[CONFIG_UPSTREAMS_MAX];
     unsigned upstream_count;

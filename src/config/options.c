@@ -22,9 +22,6 @@ static const struct option_choice modes[] = {
 static const struct option_choice auths[] = {
     {"upstream", AUTH_UPSTREAM}, {"none", AUTH_NONE}, {"local", OPTION_NOT_BUILT}, {NULL, 0}};
 
-static const struct option_choice stores[] = {
-    {"memory", STORE_MEMORY}, {"sqlite", OPTION_NOT_BUILT}, {NULL, 0}};
-
 static const struct option_choice log_levels[] = {
     {"warn", LOG_LEVEL_WARN}, {"info", LOG_LEVEL_INFO}, {"debug", LOG_LEVEL_DEBUG}, {NULL, 0}};
 
@@ -180,13 +177,12 @@ static const struct option options[] = {
      .type = OPTION_TEXT,
      .field = FIELD(state_dir),
      .fallback = "\"/var/lib/midreg\"",
-     .meaning = "Where the installation's secret and the lock file are kept."},
+     .meaning = "Where the installation's secret, the lock file and the store are kept."},
     {.name = "store",
-     .type = OPTION_CHOICE,
-     .field = FIELD(store),
-     .fallback = "\"memory\"",
-     .choices = stores,
-     .meaning = "Where registrations are kept. memory: they are lost at a restart."},
+     .type = OPTION_STORE,
+     .fallback = "\"sqlite\"",
+     .meaning = "Where registrations are kept: \"sqlite\" (the file midreg.db in state-dir), "
+                "\"sqlite:FILE\" (another file), or \"memory\" (they are lost at a restart)."},
     {.name = "log-level",
      .type = OPTION_CHOICE,
      .field = FIELD(log_level),

@@ -17,6 +17,7 @@ enum option_type {
     OPTION_MILLIS,    /* uint64_t; min and max in ms */
     OPTION_CHOICE,    /* an enum: one of `choices` */
     OPTION_TEXT,      /* char *, not empty */
+    OPTION_STORE,     /* config.store and store_path */
     OPTION_ADDRESS,   /* struct address; `port` where none is written */
     OPTION_LISTENERS, /* config.listen */
     OPTION_DOMAINS,   /* config.domains */

@@ -160,15 +160,6 @@ static void read_millis(struct reader *r, const struct option *o, config_setting
         *out = (uint64_t)ms;
 }
 
-/* "sqlite:/var/..." is the choice `sqlite`. */
-static bool choice_matches(const struct option_choice *choice, const char *text)
-{
-    size_t n = strlen(choice->name);
-
-    return strncmp(choice->name, text, n) == 0 &&
-           (text[n] == '\0' || (text[n] == ':' && choice->value == OPTION_NOT_BUILT));
-}
-
 static void read_choice(struct reader *r, const struct option *o, config_setting_t *s, int *out)
 {
     char known[128] = "";
@@ -181,7 +172,7 @@ static void read_choice(struct reader *r, const struct option *o, config_setting
     }
     text = config_setting_get_string(s);
     for (const struct option_choice *choice = o->choices; choice->name; choice++) {
-        if (choice_matches(choice, text)) {
+        if (strcmp(choice->name, text) == 0) {
             if (choice->value != OPTION_NOT_BUILT) {
                 *out = choice->value;
                 return;
@@ -219,6 +210,35 @@ static void read_text(struct reader *r, const struct option *o, config_setting_t
     }
     free(*out);
     *out = copy;
+}
+
+/* "memory", "sqlite" or "sqlite:FILE". */
+static void read_store(struct reader *r, const struct option *o, config_setting_t *s)
+{
+    const char *text;
+    char *path = NULL;
+
+    if (!is_string(s)) {
+        wrong_type(r, o, s, "a string");
+        return;
+    }
+    text = config_setting_get_string(s);
+    if (strncmp(text, "sqlite:", 7) == 0 && text[7]) {
+        path = strdup(text + 7);
+        if (!path) {
+            reader_mistake(r, s, "out of memory");
+            return;
+        }
+    } else if (strcmp(text, "sqlite") != 0 && strcmp(text, "memory") != 0) {
+        reader_mistake(r, s,
+                       "store = \"%s\" is not known; choose from \"sqlite\", \"sqlite:FILE\", "
+                       "\"memory\"",
+                       text);
+        return;
+    }
+    free(r->config->store_path);
+    r->config->store_path = path;
+    r->config->store = *text == 'm' ? STORE_MEMORY : STORE_SQLITE;
 }
 
 static void read_domain(struct reader *r, const struct option *o, config_setting_t *s, char **out)
@@ -279,6 +299,9 @@ void reader_value(struct reader *r, const struct option *o, config_setting_t *s,
         break;
     case OPTION_TEXT:
         read_text(r, o, s, field);
+        break;
+    case OPTION_STORE:
+        read_store(r, o, s);
         break;
     case OPTION_ADDRESS:
         read_address(r, o, s, field);

@@ -1,29 +1,237 @@
 /*
- * location/journal: numbers for changes, and how far they are durable.
+ * location/journal: the set of records that differ from what is stored.
  *
- * Called by the registrar after each change of a record, and by the core when
- * the world reports. Core thread only; never blocks, never allocates.
+ *   nothing changed --change--> changed --flush--> with the store --written--> ...
+ *                                  ^                    |  failed: the same batch again,
+ *                                  +--- (next round)    |  the alarm is up meanwhile
+ *                                                       +---------------------------------
+ *
+ * A round writes what had changed when it began, in batches of at most BATCH_MAX
+ * (one record at least), so that a turn never copies a whole table; when it has
+ * ended, all numbers given out before it are durable. Called by the registrar after
+ * each change and by core.c; core thread only, never blocks.
  */
 #include "location/journal.h"
 
-void journal_init(struct journal *j, struct runtime *rt)
+#include "location/image.h"
+
+#include <stdlib.h>
+
+#define BATCH_FIRST (64 * 1024)
+#define BATCH_MAX   (1024 * 1024)
+
+void journal_init(struct journal *j, struct runtime *rt, struct location *location, bool kept)
 {
-    *j = (struct journal){.rt = rt};
+    *j = (struct journal){.rt = rt, .location = location, .kept = kept};
+    table_init(&j->changed);
+    table_init(&j->round);
+}
+
+void journal_fini(struct journal *j)
+{
+    wheel_disarm(&j->rt->wheel, &j->timer);
+    table_fini(&j->changed);
+    table_fini(&j->round);
+    free(j->batch);
+    j->batch = NULL;
+}
+
+/* ---- changes --------------------------------------------------------------- */
+
+void journal_note(struct journal *j, uint64_t hash)
+{
+    if (!j->kept || table_put(&j->changed, hash, j))
+        return;
+    runtime_count(j->rt, COUNTER_OUT_OF_MEMORY);
+    j->missed = true;
 }
 
 bool journal_change(struct journal *j, struct aor *a)
 {
     a->sequence = ++j->submitted;
-    if (j->rt->ports->journal_submit(j->rt->ports->world, a->sequence))
-        journal_reached(j, a->sequence);
+    if (!j->kept)
+        j->durable = j->submitted;
+    else if (j->alarm)
+        runtime_count(j->rt, COUNTER_UNDURABLE);
+    journal_note(j, a->hash);
     return journal_is_durable(j, a->sequence);
 }
 
-void journal_reached(struct journal *j, uint64_t sequence)
+/* ---- the alarm ------------------------------------------------------------- */
+
+static void look_in(struct journal *j, uint64_t ms)
 {
-    /* What was never given out cannot be durable, whatever the world says. */
-    if (sequence > j->submitted)
-        sequence = j->submitted;
-    if (sequence > j->durable)
-        j->durable = sequence;
+    wheel_arm(&j->rt->wheel, &j->timer, TIMER_JOURNAL, j->rt->now_ms + ms);
+}
+
+static void raise_alarm(struct journal *j, const char *why)
+{
+    if (j->alarm)
+        return;
+    j->alarm = true;
+    runtime_log(j->rt, LOG_ERROR, "store_behind",
+                "reason=\"%s\" remedy=\"registrations are served from memory and would be lost in "
+                "a crash: look after the disk of the store\"",
+                why);
+}
+
+static void end_alarm(struct journal *j)
+{
+    if (!j->alarm)
+        return;
+    j->alarm = false;
+    runtime_log(j->rt, LOG_INFO, "store_caught_up", "undurable=%llu",
+                (unsigned long long)j->rt->counters.value[COUNTER_UNDURABLE]);
+}
+
+/* ---- rounds and batches ---------------------------------------------------- */
+
+/* What could not be noted: everything is written. False: no memory for that either. */
+static bool note_all(struct journal *j)
+{
+    const struct aor *a;
+    size_t at = 0;
+
+    while ((a = location_next(j->location, &at)))
+        if (!table_put(&j->changed, a->hash, j))
+            return false;
+    return true;
+}
+
+static bool begin_round(struct journal *j)
+{
+    struct table done = j->round;
+
+    if (j->missed && note_all(j))
+        j->missed = false;
+    if (j->changed.used == 0)
+        return false;
+    j->round = j->changed;
+    j->changed = done;
+    j->round_at = 0;
+    /* An AOR that was missed and is not among these may not be called safe. */
+    j->round_reaches = j->missed ? j->durable : j->submitted;
+    j->round_open = true;
+    return true;
+}
+
+static void end_round(struct journal *j)
+{
+    j->round_open = false;
+    table_clear(&j->round);
+    j->durable = j->round_reaches;
+    if (!j->missed)
+        end_alarm(j);
+}
+
+/* Makes room for `n` more bytes, if the batch may grow by them. */
+static bool grow_batch(struct journal *j, size_t n)
+{
+    size_t room = j->batch_room ? j->batch_room : BATCH_FIRST;
+    char *larger;
+
+    if (j->batch_n + n <= j->batch_room)
+        return true;
+    if (j->batch_n && j->batch_n + n > BATCH_MAX)
+        return false;
+    while (room < j->batch_n + n)
+        room *= 2;
+    larger = realloc(j->batch, room);
+    if (!larger)
+        return false;
+    j->batch = larger;
+    j->batch_room = room;
+    return true;
+}
+
+/* Fills the batch from the open round. */
+static void fill_batch(struct journal *j)
+{
+    uint64_t hash;
+    size_t before = j->round_at;
+
+    j->batch_n = 0;
+    while (table_next_key(&j->round, &j->round_at, &hash)) {
+        const struct aor *a = location_find(j->location, hash);
+
+        if (!grow_batch(j, image_room(a))) {
+            j->round_at = before;
+            return;
+        }
+        j->batch_n += image_put(j->rt, j->batch + j->batch_n, hash, a);
+        before = j->round_at;
+    }
+}
+
+static bool is_round_over(const struct journal *j)
+{
+    size_t at = j->round_at;
+    uint64_t hash;
+
+    return !table_next_key(&j->round, &at, &hash);
+}
+
+static void give(struct journal *j)
+{
+    const struct ports *ports = j->rt->ports;
+
+    look_in(j, j->alarm ? JOURNAL_RETRY_MS : JOURNAL_STALL_MS);
+    if (ports->journal_submit(ports->world, span_make(j->batch, j->batch_n)))
+        (void)journal_written(j, true);
+}
+
+bool journal_flush(struct journal *j)
+{
+    uint64_t durable = j->durable;
+
+    while (!j->with_store && (j->round_open || begin_round(j))) {
+        fill_batch(j);
+        if (j->batch_n == 0) { /* no memory: the timer comes back to it */
+            runtime_count(j->rt, COUNTER_OUT_OF_MEMORY);
+            look_in(j, JOURNAL_RETRY_MS);
+            break;
+        }
+        j->with_store = true;
+        j->since_ms = j->rt->now_ms;
+        give(j);
+    }
+    return j->durable != durable;
+}
+
+bool journal_written(struct journal *j, bool done)
+{
+    if (!j->with_store || j->failed)
+        return false;
+    if (!done) {
+        j->failed = true;
+        raise_alarm(j, "the store cannot be written");
+        look_in(j, JOURNAL_RETRY_MS);
+        return true;
+    }
+    j->with_store = false;
+    if (is_round_over(j))
+        end_round(j);
+    return true;
+}
+
+bool journal_look(struct journal *j)
+{
+    bool alarmed = j->alarm;
+
+    if (!j->with_store)
+        return false;
+    if (j->failed) {
+        j->failed = false;
+        give(j);
+    } else if (j->rt->now_ms >= j->since_ms + JOURNAL_STALL_MS) {
+        raise_alarm(j, "the store does not answer");
+    } else {
+        look_in(j, j->since_ms + JOURNAL_STALL_MS - j->rt->now_ms);
+    }
+    return j->alarm != alarmed;
+}
+
+bool journal_is_behind(const struct journal *j)
+{
+    return j->with_store || j->round_open || j->changed.used || j->missed;
 }

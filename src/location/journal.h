@@ -2,33 +2,73 @@
  * location/journal: which changes are durable.
  *
  * Each change of a record gets a number; a number that is durable makes all
- * lower ones durable. `store = "memory"` is durable at once; a real store says
- * so later. A record whose last change is not durable answers nobody 200.
- * Core thread only.
+ * lower ones durable. Not a log: a set of records that differ from what is
+ * stored, each of which is written as it is when its turn comes, so it is
+ * bounded by their number. One batch of images (location/image.h) is with the
+ * store at a time; what changes meanwhile goes with the next. A record whose
+ * last change is not durable answers nobody 200, unless the store is behind for
+ * too long: then the alarm says so, and midreg goes on from memory until it has
+ * caught up. `store = "memory"` is durable at once. Core thread only.
  */
 #ifndef MIDREG_LOCATION_JOURNAL_H
 #define MIDREG_LOCATION_JOURNAL_H
 
 #include "base/runtime.h"
-#include "location/record.h"
+#include "base/table.h"
+#include "location/location.h"
+
+/* A store that takes longer is behind (design 7). */
+#define JOURNAL_STALL_MS 2000
+/* A batch that failed is tried again after. */
+#define JOURNAL_RETRY_MS 1000
 
 struct journal {
     struct runtime *rt;
-    uint64_t submitted; /* the last number given out */
-    uint64_t durable;   /* all up to this are safe */
+    struct location *location;
+    bool kept;            /* there is a store */
+    uint64_t submitted;   /* the last number given out */
+    uint64_t durable;     /* all up to this are safe */
+    struct table changed; /* AOR hashes that the next round writes; all values are this */
+    struct table round;   /* those that this round writes */
+    size_t round_at;      /* how far it has come in that table */
+    uint64_t round_reaches;
+    bool round_open;
+    bool missed; /* a change found no memory to be noted: the next round writes all */
+    char *batch; /* the images with the store */
+    size_t batch_n;
+    size_t batch_room;
+    bool with_store;   /* the batch is not yet written */
+    bool failed;       /* the store could not: it is given to it again */
+    uint64_t since_ms; /* when it was first */
+    bool alarm;
+    struct timer timer; /* TIMER_JOURNAL: it takes too long, or is to be tried again */
 };
 
-void journal_init(struct journal *j, struct runtime *rt);
+/* `kept`: false for a store in memory. `location` may be empty, but initialised. */
+void journal_init(struct journal *j, struct runtime *rt, struct location *location, bool kept);
+void journal_fini(struct journal *j);
 
 /* Notes that the record has changed. True: durable already. */
 bool journal_change(struct journal *j, struct aor *a);
+/* Notes a change that nobody waits for: it is written soon. */
+void journal_note(struct journal *j, uint64_t hash);
 
-/* The world's word that all changes up to `sequence` are safe. */
-void journal_reached(struct journal *j, uint64_t sequence);
+/* To be called at the end of each turn: gives the store what has changed. True:
+ * answers that waited may leave now. */
+bool journal_flush(struct journal *j);
+/* TIMER_JOURNAL: is the store behind, or to be tried again? True as above. */
+bool journal_look(struct journal *j);
+
+/* The store's word on the batch that it was given. True: answers that waited may
+ * leave now. */
+bool journal_written(struct journal *j, bool done);
+
+/* Is anything not yet with the disk? For shutdown and checks. */
+bool journal_is_behind(const struct journal *j);
 
 static inline bool journal_is_durable(const struct journal *j, uint64_t sequence)
 {
-    return sequence <= j->durable;
+    return sequence <= j->durable || j->alarm;
 }
 
 #endif

@@ -102,6 +102,55 @@ enum location_added location_ensure(struct location *l, struct span aor, struct 
     return LOCATION_OK;
 }
 
+/* ---- stored records --------------------------------------------------------- */
+
+/* From the wall's clock to the machine's; what was before its start is long over. */
+static uint64_t on_our_clock(uint64_t wall_ms, int64_t ahead_ms)
+{
+    int64_t ms = (int64_t)wall_ms - ahead_ms;
+
+    if (wall_ms == 0)
+        return 0;
+    return ms > 1 ? (uint64_t)ms : 1;
+}
+
+static void restore_binding(struct binding *b, int64_t ahead_ms)
+{
+    b->expires_ms = on_our_clock(b->expires_ms, ahead_ms);
+    b->proved_ms = on_our_clock(b->proved_ms, ahead_ms);
+    if (transport_is_stream(b->flow.transport)) {
+        b->flow.connection = 0; /* no connection bears this number */
+        b->flags |= BINDING_UNREACHABLE;
+    }
+}
+
+struct aor *location_restore(struct location *l, const struct aor *image)
+{
+    const struct ports *ports = l->rt->ports;
+    int64_t ahead_ms = (int64_t)(ports->wall_s(ports->world) * 1000) - (int64_t)l->rt->now_ms;
+    uint64_t hash = location_hash(l, aor_text(image));
+    struct aor *a = location_find(l, hash) ? NULL : malloc(image->size);
+
+    if (!a)
+        return NULL;
+    memcpy(a, image, image->size);
+    memset(&a->timer, 0, sizeof a->timer);
+    a->hash = hash;
+    a->sequence = 0;
+    a->lease.until_ms = on_our_clock(a->lease.until_ms, ahead_ms);
+    a->lease.may_ms = on_our_clock(a->lease.may_ms, ahead_ms);
+    if (!table_put(&l->aors, hash, a)) {
+        free(a);
+        return NULL;
+    }
+    for (struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
+        restore_binding(b, ahead_ms);
+        l->bindings++;
+    }
+    l->bytes += a->size;
+    return a;
+}
+
 /* ---- the shape of a record ------------------------------------------------ */
 
 static bool counts(const struct binding *b)
@@ -134,7 +183,8 @@ static void binding_write(struct binding *b, uint32_t id, const struct binding_s
         .params_n = (uint16_t)spec->params.n,
         .call_id_n = (uint16_t)spec->call_id.n,
         .path_n = (uint16_t)spec->path.n,
-        .flags = spec->flags,
+        .flags = spec->flags & 15,
+        .restart_s = spec->restart_s,
         .q_given = spec->q_given,
     };
     at = put_text(at, spec->uri);

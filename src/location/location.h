@@ -40,6 +40,14 @@ enum location_added { LOCATION_OK, LOCATION_COLLISION, LOCATION_NO_MEMORY };
 enum location_added location_ensure(struct location *l, struct span aor, struct span to_uri,
                                     struct aor **out);
 
+/*
+ * Puts a stored record (location/image.h) back, before anything is received; times
+ * are turned from the wall's clock to the machine's. Its connections are gone:
+ * what lay on them cannot be reached. `hash` is found anew, as the secret may be
+ * another one. NULL: no memory, a collision, or it is there already.
+ */
+struct aor *location_restore(struct location *l, const struct aor *image);
+
 /* What a binding is made from; the texts are copied. */
 struct binding_spec {
     struct span uri;
@@ -51,6 +59,7 @@ struct binding_spec {
     uint64_t proved_ms;
     uint32_t granted_s;
     uint32_t cseq;
+    uint16_t restart_s;
     uint16_t q;
     bool q_given;
     uint8_t flags;

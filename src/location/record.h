@@ -53,10 +53,13 @@ enum binding_flag {
 };
 
 struct binding {
-    uint64_t expires_ms : 48; /* monotonic; a tombstone's end for a tombstone */
-    uint64_t flags : 8;       /* enum binding_flag */
-    uint64_t q_given : 8;     /* the phone wrote a q */
-    uint64_t proved_ms : 48;  /* when somebody last proved it */
+    uint64_t expires_ms : 44; /* monotonic; a tombstone's end for a tombstone */
+    uint64_t flags : 4;       /* enum binding_flag */
+    uint64_t restart_s : 16;  /* a restart gives it so long: what the phone asked for, at
+                                 most phone-expires. No grant that is longer was given
+                                 without being stored */
+    uint64_t proved_ms : 44;  /* when somebody last proved it */
+    uint64_t q_given : 4;     /* the phone wrote a q */
     uint64_t path_n : 16;
     struct flow flow;
     uint32_t granted_s;

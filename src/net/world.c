@@ -34,6 +34,8 @@ struct world {
     const char *reserved; /* what datagram_reserve() gave last */
     struct route_cache routes;
     struct watch signals;
+    struct world_store store;
+    struct watch stored;
     sigset_t mask_before;
     const struct world_handler *handler;
     bool stopping;
@@ -172,11 +174,14 @@ static bool port_flow_alive(void *self, const struct flow *flow)
 }
 
 /* store = "memory": there is nothing to wait for. */
-static bool port_journal_submit(void *self, uint64_t sequence)
+static bool port_journal_submit(void *self, struct span images)
 {
-    (void)self;
-    (void)sequence;
-    return true;
+    const struct world *w = self;
+
+    if (!w->store.give)
+        return true;
+    w->store.give(w->store.self, images);
+    return false;
 }
 
 static void port_log(void *self, enum log_level level, struct span line)
@@ -319,6 +324,21 @@ void world_free(struct world *w)
     log_free(w->log);
     pthread_sigmask(SIG_SETMASK, &w->mask_before, NULL);
     free(w);
+}
+
+static void stored_ready(void *self, uint32_t events)
+{
+    const struct world *w = self;
+
+    (void)events;
+    w->store.ready(w->store.self);
+}
+
+bool world_keep(struct world *w, const struct world_store *store)
+{
+    w->store = *store;
+    w->stored = (struct watch){store->fd, EPOLLIN, stored_ready, w};
+    return loop_add(&w->loop, &w->stored);
 }
 
 const struct ports *world_ports(const struct world *w)

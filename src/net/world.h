@@ -33,11 +33,25 @@ struct world_handler {
     uint64_t (*end)(void *self);
 };
 
+/* Where the journal's batches go. */
+struct world_store {
+    void *self;
+    /* Makes them durable (struct ports, journal_submit). */
+    void (*give)(void *self, struct span images);
+    int fd; /* becomes readable when a batch is done: then, within a turn, ready() is
+               called */
+    void (*ready)(void *self);
+};
+
 /* `config` outlives the world. The log goes to the descriptor `log_fd`. NULL,
  * with one line on `errors`, if the system refuses. */
 struct world *world_new(const struct config *config, int log_fd, FILE *errors);
 /* Writes the last log lines; takes a second at most. NULL is fine. */
 void world_free(struct world *w);
+
+/* To be called before world_run() if there is a store; without one, all is durable at
+ * once. False: the system refuses. */
+bool world_keep(struct world *w, const struct world_store *store);
 
 const struct ports *world_ports(const struct world *w);
 

@@ -344,6 +344,7 @@ void lease_settle(struct registrar *r, uint64_t hash)
     }
     if (is_spent(r, a)) {
         extras_forget(r, hash);
+        journal_note(r->with.journal, hash);
         location_delete(location_of(r), a);
         return;
     }

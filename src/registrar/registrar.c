@@ -150,6 +150,15 @@ void driver_decide(struct registrar *r, const struct register_request *rq, enum 
     rules_decide(&in, out);
 }
 
+/* What a restart gives a phone that asked for this: what it may have been granted
+ * without a word to the store. */
+static uint16_t restart_of(const struct config *c, uint32_t asked_s)
+{
+    uint32_t most = asked_s < c->phone_expires_s ? asked_s : c->phone_expires_s;
+
+    return most < UINT16_MAX ? (uint16_t)most : UINT16_MAX;
+}
+
 static struct binding_spec spec_of(struct registrar *r, const struct register_request *rq,
                                    const struct change *change)
 {
@@ -165,6 +174,7 @@ static struct binding_spec spec_of(struct registrar *r, const struct register_re
         .proved_ms = r->rt->now_ms,
         .granted_s = change->granted_s,
         .cseq = rq->cseq,
+        .restart_s = restart_of(r->with.config, c->expires_s),
         .q = c->q,
         .q_given = c->q_given,
         .flags = BINDING_FLOW_PROVED,
@@ -181,6 +191,8 @@ static void refresh(struct registrar *r, struct aor *a, const struct register_re
     b->expires_ms = r->rt->now_ms + (uint64_t)change->granted_s * 1000;
     b->granted_s = change->granted_s;
     b->cseq = rq->cseq;
+    if (b->restart_s < change->granted_s)
+        b->restart_s = restart_of(r->with.config, rq->contact[change->contact].expires_s);
     if (proved)
         b->proved_ms = r->rt->now_ms;
 }
@@ -282,6 +294,23 @@ static bool apply_one(struct registrar *r, struct aor **a, const struct register
     return false;
 }
 
+/* A pure refresh writes nothing (design 7), but for one of more than a restart would
+ * give it. To be asked before it is applied. */
+static bool is_stored(const struct aor *a, const struct change *change)
+{
+    const struct binding *b;
+
+    switch (change->kind) {
+    case CHANGE_REFRESH:
+        b = location_binding(a, change->binding_id);
+        return b && change->granted_s > b->restart_s;
+    case CHANGE_NOTE:
+        return false;
+    default:
+        return true;
+    }
+}
+
 bool driver_apply(struct registrar *r, const struct register_request *rq, enum proof proof,
                   const struct outcome *outcome)
 {
@@ -296,8 +325,8 @@ bool driver_apply(struct registrar *r, const struct register_request *rq, enum p
     for (unsigned i = 0; done && i < outcome->changes; i++) {
         const struct change *change = &outcome->change[i];
 
+        must_last |= is_stored(a, change);
         done = apply_one(r, &a, rq, change, proved);
-        must_last |= change->kind != CHANGE_REFRESH && change->kind != CHANGE_NOTE;
         buries |= change->kind == CHANGE_REMOVE || change->kind == CHANGE_NOTE;
     }
     if (!done)
@@ -305,7 +334,6 @@ bool driver_apply(struct registrar *r, const struct register_request *rq, enum p
     /* Not before all is applied: what is forgotten may be what comes back. */
     while (buries && forget_a_tombstone(r, &a))
         continue;
-    /* A pure refresh writes nothing (design 7). */
     if (must_last)
         journal_change(r->with.journal, a);
     return done;
@@ -412,6 +440,54 @@ void driver_flow_lost(struct registrar *r, uint64_t hash, const struct flow *flo
     a = location_find(r->with.location, hash);
     if (a && cut_off(r, a, flow)) /* a refreshed binding was not */
         lease_settle(r, hash);
+}
+
+/* When leases and expiries of stored records are looked after. */
+#define RESTORED_AFTER_MS  100
+#define RESTORED_WITHIN_MS 5000
+
+/* ---- after a restart ------------------------------------------------------------------ */
+
+static uint64_t later(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
+void registrar_restored(struct registrar *r, struct aor *a)
+{
+    uint64_t now_ms = r->rt->now_ms;
+    struct lease *l = &a->lease;
+
+    for (struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
+        uint64_t granted_ms = (uint64_t)b->granted_s * 1000;
+
+        /* No longer than granted, though the clock was set back; but refreshes since
+         * then were not stored. */
+        b->expires_ms = earlier(b->expires_ms, now_ms + granted_ms);
+        b->expires_ms = later(b->expires_ms, now_ms + b->restart_s * UINT64_C(1000));
+        b->proved_ms = earlier(b->proved_ms, now_ms);
+    }
+    l->until_ms = earlier(l->until_ms, now_ms + (uint64_t)l->granted_s * 1000);
+    l->may_ms = later(l->until_ms, earlier(l->may_ms, now_ms + DEMAND_EXPIRES_MAX_S * 1000));
+    lease_begin(r, a);
+    /* Nothing can be sent yet; and not all at once, when it can. */
+    wheel_arm(&r->rt->wheel, &a->timer, TIMER_AOR,
+              now_ms + RESTORED_AFTER_MS + a->hash % RESTORED_WITHIN_MS);
+}
+
+void registrar_contact_moved(struct registrar *r, const struct upstream *u)
+{
+    struct aor *a;
+    size_t at = 0;
+
+    while ((a = location_next(r->with.location, &at)))
+        if (upstreams_of(r->with.upstreams, a->hash) == u)
+            a->lease.until_ms = 0;
 }
 
 /* ---- life --------------------------------------------------------------------------- */

@@ -32,6 +32,20 @@ void registrar_free(struct registrar *r);
 void registrar_receive(struct registrar *r, const struct sip_message *request,
                        const struct flow *from);
 
+/*
+ * A record that was stored is back (location_restore()); before anything is
+ * received. What its phones were granted counts from now on, as their refreshes
+ * are not stored (design 7).
+ */
+void registrar_restored(struct registrar *r, struct aor *a);
+
+/*
+ * Our contact at this upstream is another one than before the restart (its address,
+ * `contact` or `advertise` was changed): the leases that were restored are not of this
+ * one, and are registered anew, paced. The old contacts lapse there.
+ */
+void registrar_contact_moved(struct registrar *r, const struct upstream *u);
+
 /* A stream connection is gone: its bindings cannot be reached, and leave after
  * `flow-grace` unless their phones return. */
 void registrar_flow_closed(struct registrar *r, const struct flow *flow);

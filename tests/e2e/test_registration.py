@@ -425,7 +425,8 @@ def test_a_contact_that_is_no_sip_uri_is_400(house, contact):
 
 # -- restart ---------------------------------------------------------------------------------
 def test_row09_contact_and_call_id_are_the_same_after_a_restart(house):
-    house.start()
+    """Also when nothing of it is stored."""
+    house.start(store="memory")
     al = house.registered()
     house.restart()
     al.registered()

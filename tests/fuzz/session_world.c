@@ -209,14 +209,15 @@ static bool flow_is_alive(void *world, const struct flow *flow)
     return p && p->connected;
 }
 
-static bool journal_submit(void *world, uint64_t sequence)
+static bool journal_submit(void *world, struct span images)
 {
     struct session_world *w = world;
 
-    CHECK(sequence > w->journal_submitted);
-    w->journal_submitted = sequence;
-    if (!w->journal_held)
-        w->journal_durable = sequence;
+    CHECK(images.n && !w->images.n);
+    if (w->journal_held)
+        w->images = images;
+    else
+        disk_write(&w->disk, images);
     return !w->journal_held;
 }
 
@@ -240,6 +241,7 @@ void world_begin(struct session_world *w, const struct config *config)
     w->config = config;
     w->now_ms = START_MS;
     w->traced = getenv("FUZZ_TRACE") != NULL;
+    disk_init(&w->disk);
     w->room = malloc(DATAGRAM_MAX);
     CHECK(w->room);
     w->ports = (struct ports){
@@ -279,6 +281,7 @@ static void peer_forget(struct peer *p)
 void world_end(struct session_world *w)
 {
     core_free(w->core);
+    disk_fini(&w->disk);
     for (unsigned i = 0; i < PEERS; i++)
         peer_forget(&w->peers[i]);
     for (unsigned i = 0; i < w->sayings; i++)
@@ -412,9 +415,10 @@ void world_release(struct session_world *w)
 {
     w->journal_held = false;
     turn_begin(w);
-    if (w->journal_durable < w->journal_submitted) {
-        w->journal_durable = w->journal_submitted;
-        core_durable(w->core, w->journal_durable);
+    if (w->images.n) {
+        disk_write(&w->disk, w->images);
+        w->images = SPAN_NONE;
+        core_written(w->core, true);
     }
     turn_end(w);
 }

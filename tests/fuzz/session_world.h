@@ -11,6 +11,7 @@
 
 #include "check.h"
 #include "core.h"
+#include "disk.h"
 #include "sip/framer.h"
 
 #define PEERS_FIXED  10
@@ -88,8 +89,8 @@ struct session_world {
     unsigned sayings;
 
     bool journal_held;
-    uint64_t journal_submitted;
-    uint64_t journal_durable;
+    struct span images; /* that are being written */
+    struct disk disk;
     bool streams_refused;
 
     struct asked asked[ASKED_MAX];

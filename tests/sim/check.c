@@ -133,6 +133,9 @@ void check_sent(struct sim *s, const struct address *to, struct span datagram)
     now_us = s->world.clock_us + s->now_us;
     if (c->paced_us + burst_us < now_us)
         c->paced_us = now_us - burst_us;
+    if (c->paced_in_life != s->world.life) /* another bucket */
+        c->paced_us = now_us - burst_us;
+    c->paced_in_life = s->world.life;
     c->paced_us += each_us;
     if (c->paced_us > now_us + each_us + 2000)
         check_fail(s, 7, NO_AOR, "more than %u REGISTERs a second", s->world.rate);
@@ -161,7 +164,8 @@ static bool sent_from(const struct phone *p, const struct address *peer)
 /* Is what midreg granted longer than any REGISTER of the phone allows? */
 static bool too_long(const struct sim *s, const struct binding *b, const struct contact_truth *c)
 {
-    uint64_t latest_us = c->added_us + (PHONE_EXPIRES_S + 60) * SECOND;
+    uint64_t since_us = c->added_us > s->world.crashed_us ? c->added_us : s->world.crashed_us;
+    uint64_t latest_us = since_us + (PHONE_EXPIRES_S + 60) * SECOND;
 
     return b->expires_ms > (s->world.clock_us + latest_us) / 1000;
 }

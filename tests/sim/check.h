@@ -5,9 +5,10 @@
  * registrar believes what midreg has, within bounds after each fault; 3 it never
  * holds two contacts of ours; 4 phones ring once, and somebody rings; 5 all ends,
  * nothing leaks; 7 the pacer's rate; 8 no stranger changes anything; 9 a phone that
- * got its 200 is registered, and in calm times every phone gets one. (6, the crash,
- * comes with the store.) Of connections: a binding outlives its own by flow-grace
- * (1, 9), nothing is asked over a closed one (4), none is noted for ever (5).
+ * got its 200 is registered, and in calm times every phone gets one. (6, what was
+ * answered 200 survives a crash, shows as 1 and 9 after one.) Of connections: a
+ * binding outlives its own by flow-grace (1, 9), nothing is asked over a closed one
+ * (4), none is noted for ever (5).
  */
 #ifndef MIDREG_SIM_CHECK_H
 #define MIDREG_SIM_CHECK_H
@@ -51,6 +52,7 @@ struct check {
     struct check_seen *seen;      /* as many as people */
     unsigned rounds;
     struct check_sent sent[CHECK_SENT_MAX][CHECK_SENT_WAYS];
+    uint32_t paced_in_life;
     uint64_t paced_us;       /* when the bucket has its next place */
     uint64_t agreements;     /* how often invariant 2 was really looked at */
     uint64_t calls_expected; /* calls of which it was known whom they must reach */

@@ -7,11 +7,12 @@
 #include "sim.h"
 
 #define EVENING       FAULTS_MAX
+#define CRASH         (FAULTS_MAX + 1)
 #define EVENING_SPAN  (12 * MINUTE)
 #define CALM_SHORTEST (16 * MINUTE)
 
 static const char *const names[] = {"network", "cut",        "silence",   "restart", "purge",
-                                    "flush",   "busy (503)", "shortened", "refused"};
+                                    "flush",   "busy (503)", "shortened", "refused", "crash"};
 
 bool sim_evening(const struct sim *s)
 {
@@ -52,6 +53,8 @@ static uint64_t length_us(struct chance *c, enum fault_kind kind)
         return chance_between(c, 2, 60) * SECOND;
     case FAULT_FLUSH:
         return SECOND;
+    case FAULT_CRASH:
+        return MINUTE;
     case FAULT_BUSY:
         return chance_between(c, 1, 120) * SECOND;
     case FAULT_SHORTENED:
@@ -157,13 +160,34 @@ static void begin(struct sim *s, struct fault *f)
     case FAULT_REFUSED:
         s->people.list[f->detail % s->people.count].refused = true;
         break;
+    case FAULT_CRASH:
+        s->faults.crash_wanted = true;
+        break;
     default:
         break;
     }
 }
 
+static void crash(struct sim *s)
+{
+    s->faults.crash_wanted = false;
+    world_crash(s);
+}
+
+/* Shortly before it is done, or shortly after. */
+void faults_writing(struct sim *s, uint64_t us)
+{
+    if (!s->faults.crash_wanted)
+        return;
+    s->faults.crash_wanted = false;
+    queue_push(&s->queue, s->now_us + chance_below(&s->faults.chance, (uint32_t)(us + us / 4)),
+               EVENT_FAULT, CRASH, NULL);
+}
+
 static void end(struct sim *s, struct fault *f)
 {
+    if (f->kind == FAULT_CRASH && s->faults.crash_wanted)
+        crash(s); /* nothing was written */
     if (f->kind == FAULT_RESTART || f->kind == FAULT_PURGE) {
         /* It is up, but not ready: for a moment it says 410 or 503. */
         pbx_awake(s, s->now_us + chance_between(&s->faults.chance, 50, 3000) * 1000,
@@ -180,6 +204,11 @@ void faults_event(struct sim *s, uint32_t who)
     if (who == EVENING) {
         TRACE(s, NO_AOR, "---- evening: all leave");
         phones_to_bed(s);
+        return;
+    }
+    if (who == CRASH) {
+        TRACE(s, NO_AOR, "---- crash");
+        crash(s);
         return;
     }
     struct fault *f = &faults->plan[who];

@@ -24,6 +24,7 @@ enum fault_kind {
     FAULT_BUSY,      /* 503 with Retry-After: 300 */
     FAULT_SHORTENED, /* it grants less */
     FAULT_REFUSED,   /* it switches a user off: 403 */
+    FAULT_CRASH,     /* midreg is killed, most often while it writes, and started again */
     FAULT_KINDS
 };
 
@@ -41,12 +42,15 @@ struct faults {
     unsigned count;
     unsigned running;
     uint64_t calm_since_us; /* the end of the last fault */
+    bool crash_wanted;      /* in the middle of the next write */
     uint64_t lost_us;       /* registrations were lost last then; 0: never */
 };
 
 void faults_init(struct sim *s);
-/* A fault begins or ends, or (who >= FAULTS_MAX) the evening does. */
+/* A fault begins or ends, or (who >= FAULTS_MAX) something else happens. */
 void faults_event(struct sim *s, uint32_t who);
+/* midreg has given its disk something to write, which takes so long. */
+void faults_writing(struct sim *s, uint64_t us);
 
 /* Has nothing been wrong for so long? */
 bool faults_calm_for(const struct sim *s, uint64_t us);

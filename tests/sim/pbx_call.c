@@ -243,7 +243,7 @@ static void refused(struct sim *s, struct pbx_call *c, const struct sip_message 
 {
     send_ack(s, c, m);
     if (c->state == CALL_ANSWERED) {
-        if (s->now_us < c->began_us + COPY_OLDEST)
+        if (copy_is_known(s, c->began_us))
             check_fail(s, 4, c->aor, "call %u: %d after a 2xx", c->number, m->status);
         return;
     }

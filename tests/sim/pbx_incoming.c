@@ -167,7 +167,7 @@ static void copy_of_invite(struct sim *s, struct pbx_incoming *c, struct span br
 {
     bool same = span_eq(span_of(c->branch), branch);
 
-    if (!same && s->now_us < c->began_us + COPY_OLDEST)
+    if (!same && copy_is_known(s, c->began_us))
         check_fail(s, 4, c->aor, "phone %u's call %u comes a second time", c->phone, c->number);
     if (same && c->status && c->state < INCOMING_TALKING)
         answer_call(s, c, c->status);

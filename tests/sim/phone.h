@@ -28,8 +28,6 @@ struct sim;
 #define T1_US  500000
 #define T2_US  4000000
 #define T64_US (64 * UINT64_C(500000))
-/* A copy of an INVITE that comes later finds no transaction any more (RFC 6026, L). */
-#define COPY_OLDEST (T64_US - 2 * SECOND)
 
 enum phone_mind { PHONE_OFF, PHONE_ON, PHONE_LEAVING };
 

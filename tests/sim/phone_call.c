@@ -201,7 +201,7 @@ static void invite(struct sim *s, struct phone *p, const struct sip_message *m, 
     }
     c = find_number(p, number);
     if (c) {
-        if (c->line == line && s->now_us < c->began_us + COPY_OLDEST)
+        if (c->line == line && copy_is_known(s, c->began_us))
             check_fail(s, 4, p->aor, "phone %u rings twice for call %u", p->index, number);
         answer(s, p, m, 482, p->index + 1);
         return;

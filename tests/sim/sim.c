@@ -53,6 +53,11 @@ void sim_free(struct sim *s)
     free(s);
 }
 
+bool copy_is_known(const struct sim *s, uint64_t began_us)
+{
+    return s->now_us < began_us + T64_US - 2 * SECOND && began_us > s->world.crashed_us;
+}
+
 static void live_until(struct sim *s, uint64_t until_us)
 {
     while (!s->check.failed && world_step(s, until_us))

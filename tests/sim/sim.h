@@ -90,5 +90,8 @@ bool sim_run(struct sim *s);
 
 /* The whole day is over but for the end: everybody leaves, all must fall quiet. */
 bool sim_evening(const struct sim *s);
+/* Must midreg know a copy of an INVITE that it first got then? Later it finds no
+ * transaction any more (RFC 6026, timer L), nor if midreg was killed meanwhile. */
+bool copy_is_known(const struct sim *s, uint64_t began_us);
 
 #endif

@@ -481,6 +481,21 @@ void wire_cut(struct sim *s, struct wire *w)
     later(s, w, WATCH, 0);
 }
 
+void wires_crash(struct sim *s)
+{
+    for (struct wire *w = s->wires.list; w; w = w->next) {
+        if (w->state[WIRE_MIDREG] == WIRE_CLOSED)
+            continue;
+        w->state[WIRE_MIDREG] = WIRE_CLOSED;
+        w->to[WIRE_MIDREG].n = 0;
+        ended(s, w);
+        w->to[WIRE_PEER].n = 0;
+        w->to[WIRE_PEER].ends = true;
+        move_on(s, w, WIRE_PEER, delay_us(s, w));
+        later(s, w, WATCH, 0);
+    }
+}
+
 void wires_cut_all(struct sim *s)
 {
     for (struct wire *w = s->wires.list; w; w = w->next)

@@ -108,6 +108,8 @@ void wire_break(struct sim *s, struct wire *w);
 void wire_lose(struct sim *s, struct wire *w);
 /* midreg's world cuts it. */
 void wire_cut(struct sim *s, struct wire *w);
+/* The program is killed: its kernel resets them all. */
+void wires_crash(struct sim *s);
 /* The program ends: all wires that midreg holds are cut. */
 void wires_cut_all(struct sim *s);
 

@@ -87,27 +87,23 @@ static bool port_flow_alive(void *world, const struct flow *flow)
     return wire_port_alive(world, flow);
 }
 
-static void write_journal(struct sim *s)
+static bool port_journal_submit(void *world, struct span images)
 {
+    struct sim *s = world;
     struct world *w = &s->world;
 
+    if (w->journal_us == 0) {
+        disk_write(&w->disk, images);
+        return true;
+    }
     /* Most commits are quick; a few take as long as a disk that is busy. */
     uint64_t most_us = chance_percent(&w->chance, 98) ? w->journal_us : w->journal_us * 20;
 
-    w->journal_writing = w->journal_submitted;
-    queue_push(&s->queue, s->now_us + chance_between(&w->chance, 50, most_us), EVENT_DURABLE, 0,
-               NULL);
-}
+    uint64_t takes_us = chance_between(&w->chance, 50, most_us);
 
-static bool port_journal_submit(void *world, uint64_t sequence)
-{
-    struct sim *s = world;
-
-    s->world.journal_submitted = sequence;
-    if (s->world.journal_us == 0)
-        return true;
-    if (s->world.journal_writing == 0)
-        write_journal(s);
+    w->writing = images;
+    queue_push(&s->queue, s->now_us + takes_us, EVENT_DURABLE, w->life, NULL);
+    faults_writing(s, takes_us);
     return false;
 }
 
@@ -142,13 +138,13 @@ bool world_init(struct sim *s)
 {
     struct world *w = &s->world;
     static const uint32_t journals[] = {0, 0, 5000, 50000};
-    uint8_t secret[HASH_SECRET_SIZE];
 
     w->chance = chance_of(s->options->seed, STREAM_WORLD);
     w->core_chance = chance_of(s->options->seed, STREAM_CORE);
     w->clock_us = chance_between(&w->chance, SECOND, 5000 * HOUR);
     w->journal_us = journals[chance_below(&w->chance, 4)];
     w->core_due_us = NEVER;
+    disk_init(&w->disk);
     w->ports = (struct ports){
         .world = s,
         .now_us = port_now_us,
@@ -165,8 +161,8 @@ bool world_init(struct sim *s)
     };
     w->room = malloc(DATAGRAM_MAX);
     w->config = configure(s);
-    port_random(s, secret, sizeof secret);
-    w->core = w->room && w->config ? core_new(w->config, &w->ports, secret) : NULL;
+    port_random(s, w->secret, sizeof w->secret);
+    w->core = w->room && w->config ? core_new(w->config, &w->ports, w->secret) : NULL;
     return w->core && address_parse(SPAN("10.0.0.1:5060"), 0, &w->midreg);
 }
 
@@ -176,6 +172,7 @@ void world_fini(struct sim *s)
 
     core_free(w->core);
     config_free(w->config);
+    disk_fini(&w->disk);
     free(w->room);
 }
 
@@ -200,16 +197,41 @@ void world_end(struct sim *s)
     s->world.core_due_us = due_us == NEVER || due_us > s->now_us ? due_us : s->now_us + 1;
 }
 
-static void durable(struct sim *s)
+/* `life`: the run of the program that gave the batch; another one has none of it. */
+static void durable(struct sim *s, uint32_t life)
 {
     struct world *w = &s->world;
-    uint64_t written = w->journal_writing;
 
-    w->journal_writing = 0;
-    if (w->journal_submitted > written)
-        write_journal(s);
+    if (life != w->life)
+        return;
+    disk_write(&w->disk, w->writing);
+    w->writing = SPAN_NONE;
     world_begin(s);
-    core_durable(w->core, written);
+    core_written(w->core, true);
+    world_end(s);
+}
+
+void world_crash(struct sim *s)
+{
+    struct world *w = &s->world;
+    const struct aor *image;
+    size_t at = 0;
+
+    wires_crash(s);
+    if (w->writing.n && chance_percent(&w->chance, 50))
+        disk_write(&w->disk, w->writing); /* and nobody was told */
+    w->writing = SPAN_NONE;
+    w->life++;
+    w->crashed_us = s->now_us;
+    core_free(w->core);
+    w->core = core_new(w->config, &w->ports, w->secret);
+    if (!w->core)
+        abort();
+    while ((image = disk_next(&w->disk, &at)))
+        if (!core_restore(w->core, image))
+            check_fail(s, 6, NO_AOR, "a stored record is refused");
+    world_begin(s);
+    core_start(w->core);
     world_end(s);
 }
 
@@ -250,7 +272,7 @@ static void happen(struct sim *s, const struct event *e)
         arrive(s, e->data);
         break;
     case EVENT_DURABLE:
-        durable(s);
+        durable(s, e->who);
         break;
     case EVENT_PHONE:
         phone_event(s, e);

@@ -8,6 +8,7 @@
 
 #include "chance.h"
 #include "core.h"
+#include "disk.h"
 
 struct sim;
 
@@ -25,15 +26,21 @@ struct world {
     struct chance core_chance;
     struct chance chance;
     uint32_t journal_us; /* how long a commit takes at the most; 0: durable at once */
-    uint64_t journal_submitted;
-    uint64_t journal_writing; /* 0: no commit is on its way */
-    uint32_t rate;            /* REGISTERs a second to the pbx, as configured; 0: unlimited */
-    char *room;               /* of datagram_reserve() */
+    struct span writing; /* the batch that the disk has not yet synced */
+    struct disk disk;
+    uint32_t life;       /* how often midreg has been started again */
+    uint64_t crashed_us; /* when last; 0: never */
+    uint8_t secret[HASH_SECRET_SIZE];
+    uint32_t rate; /* REGISTERs a second to the pbx, as configured; 0: unlimited */
+    char *room;    /* of datagram_reserve() */
 };
 
 /* False: midreg refuses the configuration, or there is no memory. */
 bool world_init(struct sim *s);
 void world_fini(struct sim *s);
+
+/* midreg is killed and started again: what the disk has synced is all that it knows. */
+void world_crash(struct sim *s);
 
 /* A turn of the core, for what comes by stream. */
 void world_begin(struct sim *s);

@@ -101,11 +101,12 @@ static bool fake_flow_alive(void *world, const struct flow *flow)
     return !f->streams_dead;
 }
 
-static bool fake_journal_submit(void *world, uint64_t sequence)
+static bool fake_journal_submit(void *world, struct span images)
 {
     struct fake *f = world;
 
-    f->journal_submitted = sequence;
+    f->journal_batches++;
+    f->journal_batch = images;
     return !f->journal_held;
 }
 

@@ -35,7 +35,8 @@ struct fake {
     size_t log_count;
 
     bool journal_held;            /* true: journal_submit() says "later" */
-    uint64_t journal_submitted;   /* the last number submitted */
+    unsigned journal_batches;     /* that were submitted */
+    struct span journal_batch;    /* the last one; valid while it is held */
     bool streams_dead;            /* true: no stream is alive */
     bool streams_refused;         /* true: stream_open() says no */
     uint32_t opened;              /* streams opened: connections FAKE_STREAM + 1, + 2, ... */

@@ -181,8 +181,9 @@ static void test_not_built_yet(void **state)
          "t.conf:3: mode = \"mirror\" is not built yet in this version; choose from \"aor\""},
         {GOOD "auth = \"local\"\n",
          "t.conf:3: auth = \"local\" is not built yet in this version; choose from \"upstream\", "},
-        {GOOD "store = \"sqlite:/var/lib/midreg/midreg.db\"\n",
-         "t.conf:3: store = \"sqlite:/var/lib/midreg/midreg.db\" is not built yet"},
+        {GOOD "store = \"mysql:/var/lib/midreg\"\n",
+         "t.conf:3: store = \"mysql:/var/lib/midreg\" is not known; choose from \"sqlite\""},
+        {GOOD "store = \"sqlite:\"\n", "t.conf:3: store = \"sqlite:\" is not known"},
         {"listen = [ \"udp:127.0.0.1\",\n\"ws:127.0.0.1:5060\" ]\n"
          "upstream = { a = { address = \"127.0.0.1:5080\" } }\n",
          "t.conf:2: listen \"ws:127.0.0.1:5060\": ws is not built yet in this version"},

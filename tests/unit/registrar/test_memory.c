@@ -76,12 +76,6 @@ static void begin(enum config_auth auth)
     world_start();
 }
 
-static void durable(void)
-{
-    journal_reached(&world.journal, world.fake.journal_submitted);
-    registrar_durable(world.registrar);
-}
-
 /* Phones come, wait, refresh, are challenged, move and leave. */
 static void live(struct pbx *pbx)
 {
@@ -91,13 +85,13 @@ static void live(struct pbx *pbx)
     phone(HOME, "h1", 2, CONTACT_HOME CREDENTIALS);
     phone(HOME, "h1", 3, CONTACT_HOME);
     run(pbx, 20);
-    world.fake.journal_held = true;
+    store_opens();
     phone(THIRD, "t1", 1,
           "Contact: <sip:anna@10.0.0.3:7000>;x=1, <sip:a@10.0.0.3>\r\n" CREDENTIALS);
     run(pbx, 20);
     phone(DESK, "d1", 2, CONTACT_DESK);
-    durable();
     world.fake.journal_held = false;
+    store_writes();
     phone(HOME, "h1", 4, GONE_HOME CREDENTIALS);
     run(pbx, 20);
     phone(DESK, "d1", 3, STAR CREDENTIALS);

@@ -450,7 +450,7 @@ static void test_end_in_the_middle(void **state)
     phone(HOME, "h1", 1, CONTACT_HOME CREDENTIALS);
     upstream_accepts();
     assert_answer(HOME, 200);
-    world.fake.journal_held = true;
+    store_opens();
     phone(DESK, "d1", 1, CONTACT_DESK CREDENTIALS);
     phone(THIRD, "t1", 1, "Contact: <sip:anna@10.0.0.3:7000>\r\n" CREDENTIALS);
     upstream_accepts();

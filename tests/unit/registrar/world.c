@@ -47,7 +47,7 @@ void world_start_unprobed(void)
     struct runtime *rt = &world.fake.rt;
 
     location_init(&world.location, rt);
-    journal_init(&world.journal, rt);
+    journal_init(&world.journal, rt, &world.location, false);
     assert_true(transactions_init(&world.transactions, rt));
     upstreams_init(&world.upstreams, rt, &world.config, &world.transactions);
     world.registrar = registrar_new(&(struct registrar_parts){
@@ -74,11 +74,41 @@ void world_start(void)
     }
 }
 
+static void on_journal_timer(void *self, struct timer *timer)
+{
+    (void)self;
+    (void)timer;
+    if (journal_look(&world.journal))
+        registrar_durable(world.registrar);
+}
+
+void store_opens(void)
+{
+    wheel_handler(&world.fake.rt.wheel, TIMER_JOURNAL, on_journal_timer, NULL);
+    world.journal.kept = true;
+    world.fake.journal_held = true;
+}
+
+void store_takes(void)
+{
+    if (journal_flush(&world.journal))
+        registrar_durable(world.registrar);
+}
+
+void store_writes(void)
+{
+    store_takes();
+    if (journal_written(&world.journal, true))
+        registrar_durable(world.registrar);
+    store_takes();
+}
+
 /* In the order of core_free(). */
 void world_close(void)
 {
     registrar_free(world.registrar);
     transactions_fini(&world.transactions);
+    journal_fini(&world.journal);
     location_fini(&world.location);
     fake_fini(&world.fake);
 }
@@ -256,6 +286,7 @@ const char *upstream_accepts(void)
 void pass(uint64_t ms)
 {
     fake_advance(&world.fake, ms);
+    store_takes();
 }
 
 int status_of(const char *answer)

@@ -43,6 +43,13 @@ void world_start(void);
 void world_start_unprobed(void);
 void world_close(void);
 
+/* From now on there is a store, which holds back what it is given. */
+void store_opens(void);
+/* The end of a turn: it is given what has changed, if it has nothing. */
+void store_takes(void);
+/* It has written what it was given before, and takes the next. */
+void store_writes(void);
+
 /* The flow that a phone uses now. */
 struct flow phone_flow(const char *from);
 

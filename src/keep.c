@@ -1,0 +1,190 @@
+/*
+ * keep: see the header.
+ *
+ * The thread works on a batch that belongs to the core's journal; the core is told
+ * of its end within a turn, and never waits for it.
+ */
+#include "keep.h"
+
+#include "location/writer.h"
+
+#include <limits.h>
+#include <stdlib.h>
+#include <time.h>
+
+#define FILE_NAME   "midreg.db"
+#define NAME_ROOM   80
+#define LINE_ROOM   512
+#define MS_A_SECOND 1000
+
+struct keep {
+    const struct config *config;
+    struct world *world;
+    struct core *core;
+    struct store *store;
+    struct writer *writer;
+    struct store_listeners listeners;
+    const char *name[CONFIG_LISTENERS_MAX];
+    char room[CONFIG_LISTENERS_MAX][NAME_ROOM];
+};
+
+/* As configured: "udp:0.0.0.0:5060". */
+static void name_listeners(struct keep *k, const struct config *c)
+{
+    for (unsigned i = 0; i < c->listen_count; i++) {
+        struct buf out = buf_make(k->room[i], NAME_ROOM - 1);
+
+        buf_str(&out, transport_name((enum transport)c->listen[i].transport));
+        buf_char(&out, ':');
+        address_put(&out, &c->listen[i].address);
+        k->room[i][out.n] = '\0';
+        k->name[i] = k->room[i];
+    }
+    k->listeners = (struct store_listeners){c->listen_count, k->name};
+}
+
+static struct store *open_store(struct keep *k, const struct config *c, FILE *errors)
+{
+    char path[PATH_MAX];
+
+    if (c->store_path)
+        return store_open(c->store_path, &k->listeners, errors);
+    if ((size_t)snprintf(path, sizeof path, "%s/" FILE_NAME, c->state_dir) >= sizeof path) {
+        fprintf(errors, "state-dir: the path is too long\n");
+        return NULL;
+    }
+    return store_open(path, &k->listeners, errors);
+}
+
+static void say(const struct keep *k, enum log_level level, const char *line)
+{
+    const struct ports *ports = world_ports(k->world);
+
+    ports->log(ports->world, level, span_of(line));
+}
+
+static uint64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (uint64_t)t.tv_sec * MS_A_SECOND + (uint64_t)t.tv_nsec / 1000000;
+}
+
+static bool take(void *self, const struct aor *image)
+{
+    struct keep *k = self;
+
+    return core_restore(k->core, image);
+}
+
+static bool load(struct keep *k, FILE *errors)
+{
+    uint64_t begin_ms = now_ms();
+    struct store_loaded loaded;
+    char line[LINE_ROOM];
+
+    if (!store_load(k->store, take, k, &loaded, errors))
+        return false;
+    snprintf(line, sizeof line, "event=store_loaded aors=%llu bindings=%llu refused=%llu ms=%llu",
+             (unsigned long long)loaded.aors, (unsigned long long)loaded.bindings,
+             (unsigned long long)loaded.refused, (unsigned long long)(now_ms() - begin_ms));
+    say(k, LOG_INFO, line);
+    return true;
+}
+
+/* ---- what the world and the thread say to each other --------------------------- */
+
+static void give(void *self, struct span images)
+{
+    struct keep *k = self;
+
+    writer_give(k->writer, images);
+}
+
+static void ready(void *self)
+{
+    struct keep *k = self;
+    char why[STORE_WHY_MAX];
+    char line[LINE_ROOM];
+    bool ok;
+
+    if (!writer_done(k->writer, &ok, why))
+        return;
+    if (!ok) {
+        snprintf(line, sizeof line, "event=store_failed reason=\"%s\"", why);
+        say(k, LOG_ERROR, line);
+    }
+    core_written(k->core, ok);
+}
+
+/* ---- life ---------------------------------------------------------------------- */
+
+struct keep *keep_open(const struct config *config, struct world *world, struct core *core,
+                       FILE *errors)
+{
+    struct keep *k = calloc(1, sizeof *k);
+
+    if (!k) {
+        fprintf(errors, "out of memory\n");
+        return NULL;
+    }
+    k->config = config;
+    k->world = world;
+    k->core = core;
+    name_listeners(k, config);
+    k->store = open_store(k, config, errors);
+    if (!k->store || !load(k, errors)) {
+        keep_close(k);
+        return NULL;
+    }
+    return k;
+}
+
+/* Is our contact at this upstream the one that the stored leases are for? */
+static void compare_contact(struct keep *k, unsigned upstream)
+{
+    char name[NAME_ROOM + 8];
+    char now[STORE_NOTE_MAX];
+    char before[STORE_NOTE_MAX];
+    char line[LINE_ROOM];
+    struct buf out = buf_make(now, sizeof now - 1);
+
+    if (!core_contact_at(k->core, upstream, &out))
+        return;
+    now[out.n] = '\0';
+    snprintf(name, sizeof name, "contact:%s", k->config->upstream[upstream].name);
+    store_note(k->store, name, before);
+    if (before[0] && strcmp(before, now) != 0) {
+        core_contact_moved(k->core, upstream);
+        snprintf(
+            line, sizeof line,
+            "event=contact_moved upstream=%s before=%s now=%s remedy=\"none needed: all leases "
+            "are registered anew; the old contacts lapse\"",
+            k->config->upstream[upstream].name, before, now);
+        say(k, LOG_WARN, line);
+    }
+    if (!store_set_note(k->store, name, now))
+        say(k, LOG_ERROR, "event=store_failed reason=\"a note could not be written\"");
+}
+
+bool keep_begin(struct keep *k, FILE *errors)
+{
+    for (unsigned i = 0; i < k->config->upstream_count; i++)
+        compare_contact(k, i);
+    k->writer = writer_new(k->store);
+    if (k->writer &&
+        world_keep(k->world, &(struct world_store){k, give, writer_fd(k->writer), ready}))
+        return true;
+    fprintf(errors, "the system refuses a thread for the store\n");
+    return false;
+}
+
+void keep_close(struct keep *k)
+{
+    if (!k)
+        return;
+    writer_free(k->writer);
+    store_close(k->store);
+    free(k);
+}

@@ -1,0 +1,29 @@
+/*
+ * keep: the store of a running midreg: opened, loaded, written by its thread.
+ *
+ * Wiring, called by run.c on the core thread.
+ */
+#ifndef MIDREG_KEEP_H
+#define MIDREG_KEEP_H
+
+#include "core.h"
+#include "net/world.h"
+
+#include <stdio.h>
+
+struct keep;
+
+/*
+ * Opens the store that the configuration names and gives the core what is in it.
+ * Before any socket is open. NULL, with one line on `errors`: it cannot be done, and
+ * nobody should be answered.
+ */
+struct keep *keep_open(const struct config *config, struct world *world, struct core *core,
+                       FILE *errors);
+/* After core_start(), before the first turn: leases for another address of ours are
+ * seen to, and the thread that writes is started. False as above. */
+bool keep_begin(struct keep *k, FILE *errors);
+/* Writes what it was given, ends the thread, closes the file. NULL is fine. */
+void keep_close(struct keep *k);
+
+#endif

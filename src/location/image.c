@@ -1,0 +1,68 @@
+/*
+ * location/image: see the header.
+ *
+ * Called by the journal on the core thread (writing) and by the store's backend on
+ * its own (reading). Allocates nothing.
+ */
+#include "location/image.h"
+
+#define ENTRY sizeof(struct image_entry)
+
+size_t image_room(const struct aor *a)
+{
+    return ENTRY + (a ? a->size : 0);
+}
+
+/* From the machine's clock to the wall's; 0 stays 0, which means "none". */
+static uint64_t on_the_wall(uint64_t ms, int64_t ahead_ms)
+{
+    return ms ? (uint64_t)((int64_t)ms + ahead_ms) : 0;
+}
+
+static void put_binding(struct binding *to, const struct binding *from, int64_t ahead_ms)
+{
+    memcpy(to, from, binding_size(from));
+    to->expires_ms = on_the_wall(from->expires_ms, ahead_ms);
+    to->proved_ms = on_the_wall(from->proved_ms, ahead_ms);
+}
+
+size_t image_put(const struct runtime *rt, char *at, uint64_t hash, const struct aor *a)
+{
+    struct image_entry *e = (struct image_entry *)(void *)at;
+    const struct ports *ports = rt->ports;
+    int64_t ahead_ms = (int64_t)(ports->wall_s(ports->world) * 1000) - (int64_t)rt->now_ms;
+    struct aor *copy = (struct aor *)(void *)(e + 1);
+    size_t n = record_pad(sizeof *a + (a ? (size_t)a->text_n + a->to_n : 0));
+
+    *e = (struct image_entry){hash, 0, 0};
+    if (!a)
+        return ENTRY;
+    memcpy(copy, a, n);
+    memset(&copy->timer, 0, sizeof copy->timer);
+    copy->bindings = 0;
+    copy->lease.busy = 0;
+    copy->lease.next_ms = 0;
+    copy->lease.refused_in = 0;
+    copy->lease.until_ms = on_the_wall(a->lease.until_ms, ahead_ms);
+    copy->lease.may_ms = on_the_wall(a->lease.may_ms, ahead_ms);
+    for (const struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
+        if (b->flags & BINDING_TOMBSTONE)
+            continue;
+        put_binding((struct binding *)(void *)((char *)copy + n), b, ahead_ms);
+        n += binding_size(b);
+        copy->bindings++;
+    }
+    copy->size = (uint32_t)n;
+    e->size = (uint32_t)n;
+    return ENTRY + n;
+}
+
+const struct image_entry *image_next(struct span *batch)
+{
+    const struct image_entry *e = (const struct image_entry *)(const void *)batch->p;
+
+    if (batch->n < ENTRY)
+        return NULL;
+    *batch = span_make(batch->p + ENTRY + e->size, batch->n - ENTRY - e->size);
+    return e;
+}

@@ -1,0 +1,34 @@
+/*
+ * location/image: a record as the store keeps it.
+ *
+ * A copy of the packed record whose times count from 1970 instead of the start
+ * of the machine, without tombstones. A batch is a row of entries, each a head and,
+ * unless the AOR is gone, such a copy. Reading a batch may be done on any thread.
+ */
+#ifndef MIDREG_LOCATION_IMAGE_H
+#define MIDREG_LOCATION_IMAGE_H
+
+#include "base/runtime.h"
+#include "location/record.h"
+
+struct image_entry {
+    uint64_t hash; /* of the AOR */
+    uint32_t size; /* of the record behind it; 0: the AOR is gone */
+    uint32_t zero;
+};
+
+/* How much room an entry for this record takes at most; NULL: gone. */
+size_t image_room(const struct aor *a);
+/* Writes an entry for the record, or that the AOR is gone (NULL). Returns the
+ * bytes written, a multiple of 8. `at` is aligned to 8. */
+size_t image_put(const struct runtime *rt, char *at, uint64_t hash, const struct aor *a);
+
+/* The entry at the begin of the rest of a batch, which is moved on; NULL: the end. */
+const struct image_entry *image_next(struct span *batch);
+/* Its record, or NULL: gone. Its timer means nothing. */
+static inline const struct aor *image_record(const struct image_entry *e)
+{
+    return e->size ? (const struct aor *)(const void *)(e + 1) : NULL;
+}
+
+#endif

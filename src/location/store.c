@@ -1,0 +1,353 @@
+/*
+ * location/store: opening, writing and the schema; store_load.c reads.
+ *
+ * Called by run.c (main thread, before the loop) and by the writer thread. A record
+ * is always written whole: its old bindings go, its new ones come, in one
+ * transaction with the rest of its batch.
+ */
+#include "location/store_inside.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+static const char schema[] =
+    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
+    "CREATE TABLE aor ("
+    " id INTEGER PRIMARY KEY," /* the keyed hash of `aor` */
+    " aor TEXT NOT NULL,"
+    " to_uri TEXT," /* as the first phone wrote it; NULL: as `aor` */
+    " next_binding INTEGER NOT NULL,"
+    " lease_until INTEGER NOT NULL," /* the main registrar surely holds our contact; 0: no */
+    " lease_may INTEGER NOT NULL,"   /* it may hold it */
+    " lease_granted INTEGER NOT NULL,"
+    " lease_cseq INTEGER NOT NULL,"
+    " lease_means INTEGER NOT NULL);" /* 0 unknown, 1 acl, 2 none */
+    "CREATE TABLE binding ("
+    " aor INTEGER NOT NULL,"
+    " id INTEGER NOT NULL,"
+    " contact TEXT NOT NULL,"
+    " params TEXT,"
+    " call_id TEXT NOT NULL,"
+    " cseq INTEGER NOT NULL,"
+    " path TEXT,"
+    " q INTEGER," /* thousandths; NULL: not given */
+    " granted INTEGER NOT NULL,"
+    " restart INTEGER NOT NULL," /* a restart gives it so many seconds */
+    " expires INTEGER NOT NULL,"
+    " proved INTEGER NOT NULL,"
+    " transport TEXT NOT NULL,"
+    " peer TEXT NOT NULL,"
+    " listener TEXT NOT NULL,"
+    " flags INTEGER NOT NULL,"
+    " PRIMARY KEY (aor, id)) WITHOUT ROWID;"
+    "INSERT INTO meta VALUES ('schema_version', '1');";
+
+static const char *const statements[STORE_STATEMENTS] = {
+    [STORE_BEGIN] = "BEGIN IMMEDIATE",
+    [STORE_COMMIT] = "COMMIT",
+    [STORE_PUT_AOR] = "INSERT OR REPLACE INTO aor VALUES (?,?,?,?,?,?,?,?,?)",
+    [STORE_DROP_AOR] = "DELETE FROM aor WHERE id = ?",
+    [STORE_DROP_BINDINGS] = "DELETE FROM binding WHERE aor = ?",
+    [STORE_PUT_BINDING] = "INSERT INTO binding VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+};
+
+/* ---- opening --------------------------------------------------------------- */
+
+static bool run(struct store *s, const char *sql)
+{
+    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+/* The schema's version; 0: a new file; -1: it cannot be read. */
+static int version_of(struct store *s)
+{
+    sqlite3_stmt *ask = NULL;
+    int version = 0;
+
+    if (sqlite3_prepare_v2(s->db, "SELECT count(*) FROM sqlite_schema", -1, &ask, NULL) !=
+            SQLITE_OK ||
+        sqlite3_step(ask) != SQLITE_ROW)
+        version = -1;
+    else if (sqlite3_column_int(ask, 0) > 0)
+        version = -2;
+    sqlite3_finalize(ask);
+    if (version != -2)
+        return version;
+    version = -1;
+    if (sqlite3_prepare_v2(s->db, "SELECT value FROM meta WHERE name = 'schema_version'", -1, &ask,
+                           NULL) == SQLITE_OK &&
+        sqlite3_step(ask) == SQLITE_ROW)
+        version = sqlite3_column_int(ask, 0);
+    sqlite3_finalize(ask);
+    return version;
+}
+
+static bool prepare(struct store *s)
+{
+    for (unsigned i = 0; i < STORE_STATEMENTS; i++)
+        if (sqlite3_prepare_v3(s->db, statements[i], -1, SQLITE_PREPARE_PERSISTENT,
+                               &s->statement[i], NULL) != SQLITE_OK)
+            return false;
+    return true;
+}
+
+static void close_file(struct store *s)
+{
+    for (unsigned i = 0; i < STORE_STATEMENTS; i++) {
+        sqlite3_finalize(s->statement[i]);
+        s->statement[i] = NULL;
+    }
+    sqlite3_close(s->db);
+    s->db = NULL;
+}
+
+/* Is this a file that no repair is to be expected for? */
+static bool is_damaged(int rc)
+{
+    return (rc & 0xff) == SQLITE_CORRUPT || (rc & 0xff) == SQLITE_NOTADB;
+}
+
+/* Who registers from where is nobody else's business. */
+static void create(const char *path)
+{
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+    if (fd >= 0)
+        close(fd); /* else SQLite says what is wrong */
+}
+
+/* SQLITE_OK, or what was wrong. */
+static int open_file(struct store *s, const char *path)
+{
+    int rc;
+
+    create(path);
+    rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE, NULL);
+    if (rc != SQLITE_OK)
+        return rc;
+    sqlite3_extended_result_codes(s->db, 1);
+    sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
+    if (!run(s, "PRAGMA journal_mode=WAL") || !run(s, "PRAGMA synchronous=FULL"))
+        return sqlite3_extended_errcode(s->db);
+    s->version = version_of(s);
+    if (s->version == -1)
+        return sqlite3_extended_errcode(s->db) != SQLITE_OK ? sqlite3_extended_errcode(s->db)
+                                                            : SQLITE_NOTADB;
+    if (s->version > STORE_SCHEMA_VERSION)
+        return SQLITE_OK; /* and no further */
+    if (s->version == 0 && (!run(s, "BEGIN IMMEDIATE") || !run(s, schema) || !run(s, "COMMIT")))
+        return sqlite3_extended_errcode(s->db);
+    return prepare(s) ? SQLITE_OK : sqlite3_extended_errcode(s->db);
+}
+
+/* The database and what SQLite keeps beside it. */
+static bool put_aside(const char *path, FILE *errors)
+{
+    static const char *const beside[] = {"", "-wal", "-shm"};
+    char from[PATH_ROOM];
+    char to[PATH_ROOM];
+
+    for (unsigned i = 0; i < sizeof beside / sizeof *beside; i++) {
+        int n = snprintf(from, sizeof from, "%s%s", path, beside[i]);
+        int m =
+            snprintf(to, sizeof to, "%s.damaged-%lld%s", path, (long long)time(NULL), beside[i]);
+
+        if (n < 0 || m < 0 || (size_t)n >= sizeof from || (size_t)m >= sizeof to)
+            return false;
+        if (rename(from, to) != 0 && (i == 0 || errno != ENOENT))
+            return false;
+        if (i == 0)
+            fprintf(errors,
+                    "store %s is damaged: it was put aside as %s, and a new one begun; phones "
+                    "come back with their next REGISTER\n",
+                    path, to);
+    }
+    return true;
+}
+
+struct store *store_open(const char *path, const struct store_listeners *listeners, FILE *errors)
+{
+    struct store *s = calloc(1, sizeof *s);
+    int rc = SQLITE_NOMEM;
+
+    if (s) {
+        s->listeners = listeners;
+        s->path = strdup(path);
+        rc = open_file(s, path);
+        if (is_damaged(rc)) {
+            close_file(s);
+            if (put_aside(path, errors))
+                rc = open_file(s, path);
+        }
+        if (rc == SQLITE_OK && s->path && s->version <= STORE_SCHEMA_VERSION)
+            return s;
+    }
+    if (rc == SQLITE_OK)
+        fprintf(errors,
+                "store %s was written by a newer midreg (schema %d, this one knows %d): use that "
+                "one, or another file\n",
+                path, s->version, STORE_SCHEMA_VERSION);
+    else
+        fprintf(errors, "store %s cannot be opened: %s: is its directory there and writable?\n",
+                path, sqlite3_errstr(rc));
+    store_close(s);
+    return NULL;
+}
+
+void store_close(struct store *s)
+{
+    if (!s)
+        return;
+    close_file(s);
+    free(s->path);
+    free(s->record);
+    free(s);
+}
+
+static bool step(sqlite3_stmt *st)
+{
+    int rc = sqlite3_step(st);
+
+    sqlite3_reset(st);
+    return rc == SQLITE_DONE;
+}
+
+/* ---- notes ----------------------------------------------------------------- */
+
+void store_note(struct store *s, const char *name, char room[STORE_NOTE_MAX])
+{
+    sqlite3_stmt *ask = NULL;
+
+    room[0] = '\0';
+    if (sqlite3_prepare_v2(s->db, "SELECT value FROM meta WHERE name = ?", -1, &ask, NULL) ==
+            SQLITE_OK &&
+        sqlite3_bind_text(ask, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(ask) == SQLITE_ROW && sqlite3_column_text(ask, 0))
+        snprintf(room, STORE_NOTE_MAX, "%s", (const char *)sqlite3_column_text(ask, 0));
+    sqlite3_finalize(ask);
+}
+
+bool store_set_note(struct store *s, const char *name, const char *value)
+{
+    char now[STORE_NOTE_MAX];
+    sqlite3_stmt *put = NULL;
+    bool done;
+
+    store_note(s, name, now);
+    if (strcmp(now, value) == 0)
+        return true;
+    done = sqlite3_prepare_v2(s->db, "INSERT OR REPLACE INTO meta VALUES (?, ?)", -1, &put, NULL) ==
+               SQLITE_OK &&
+           sqlite3_bind_text(put, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
+           sqlite3_bind_text(put, 2, value, -1, SQLITE_STATIC) == SQLITE_OK && step(put);
+    sqlite3_finalize(put);
+    return done;
+}
+
+/* ---- writing --------------------------------------------------------------- */
+
+static bool step_for(struct store *s, enum store_statement which, uint64_t hash)
+{
+    sqlite3_bind_int64(s->statement[which], 1, (sqlite3_int64)hash);
+    return step(s->statement[which]);
+}
+
+static void bind_text(sqlite3_stmt *st, int at, struct span text)
+{
+    if (text.n)
+        sqlite3_bind_text(st, at, text.p, (int)text.n, SQLITE_STATIC);
+    else
+        sqlite3_bind_null(st, at);
+}
+
+/* What the schema calls NOT NULL. */
+static void bind_text_always(sqlite3_stmt *st, int at, struct span text)
+{
+    sqlite3_bind_text(st, at, text.n ? text.p : "", (int)text.n, SQLITE_STATIC);
+}
+
+/* Seconds, rounded up: nothing ends before its time. */
+static void bind_time(sqlite3_stmt *st, int at, uint64_t wall_ms)
+{
+    sqlite3_bind_int64(st, at, (sqlite3_int64)((wall_ms + 999) / 1000));
+}
+
+static bool put_aor(struct store *s, const struct aor *a)
+{
+    sqlite3_stmt *st = s->statement[STORE_PUT_AOR];
+
+    sqlite3_bind_int64(st, 1, (sqlite3_int64)a->hash);
+    bind_text_always(st, 2, aor_text(a));
+    bind_text(st, 3, a->to_n ? aor_to_uri(a) : SPAN_NONE);
+    sqlite3_bind_int64(st, 4, a->next_binding_id);
+    bind_time(st, 5, a->lease.until_ms);
+    bind_time(st, 6, a->lease.may_ms);
+    sqlite3_bind_int64(st, 7, a->lease.granted_s);
+    sqlite3_bind_int64(st, 8, a->lease.cseq);
+    sqlite3_bind_int(st, 9, a->lease.means);
+    return step(st);
+}
+
+static bool put_binding(struct store *s, const struct aor *a, const struct binding *b)
+{
+    sqlite3_stmt *st = s->statement[STORE_PUT_BINDING];
+    char room[ADDRESS_ROOM];
+    struct buf peer = buf_make(room, sizeof room);
+    const char *listener =
+        b->flow.listener < s->listeners->count ? s->listeners->names[b->flow.listener] : "";
+
+    address_put(&peer, &b->flow.peer);
+    sqlite3_bind_int64(st, 1, (sqlite3_int64)a->hash);
+    sqlite3_bind_int64(st, 2, b->id);
+    bind_text_always(st, 3, binding_uri(b));
+    bind_text(st, 4, binding_params(b));
+    bind_text_always(st, 5, binding_call_id(b));
+    sqlite3_bind_int64(st, 6, b->cseq);
+    bind_text(st, 7, binding_path(b));
+    if (b->q_given)
+        sqlite3_bind_int(st, 8, b->q);
+    else
+        sqlite3_bind_null(st, 8);
+    sqlite3_bind_int64(st, 9, b->granted_s);
+    sqlite3_bind_int64(st, 10, b->restart_s);
+    bind_time(st, 11, b->expires_ms);
+    bind_time(st, 12, b->proved_ms);
+    bind_text_always(st, 13, span_of(transport_name((enum transport)b->flow.transport)));
+    bind_text_always(st, 14, buf_done(&peer));
+    bind_text_always(st, 15, span_of(listener));
+    sqlite3_bind_int(st, 16, b->flags & BINDING_FLOW_PROVED);
+    return step(st);
+}
+
+static bool put_entry(struct store *s, const struct image_entry *e)
+{
+    const struct aor *a = image_record(e);
+
+    if (!step_for(s, STORE_DROP_BINDINGS, e->hash))
+        return false;
+    if (!a)
+        return step_for(s, STORE_DROP_AOR, e->hash);
+    if (!put_aor(s, a))
+        return false;
+    for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
+        if (!put_binding(s, a, b))
+            return false;
+    return true;
+}
+
+bool store_write(struct store *s, struct span batch, char why[STORE_WHY_MAX])
+{
+    const struct image_entry *e;
+    bool done = step(s->statement[STORE_BEGIN]);
+
+    while (done && (e = image_next(&batch)))
+        done = put_entry(s, e);
+    if (done && step(s->statement[STORE_COMMIT]))
+        return true;
+    snprintf(why, STORE_WHY_MAX, "%s", sqlite3_errmsg(s->db));
+    run(s, "ROLLBACK"); /* an error may have done it already */
+    return false;
+}

@@ -1,0 +1,61 @@
+/*
+ * location/store: the SQLite file that keeps the records.
+ *
+ * Readable by anybody with sqlite3: one table of AORs with their leases, one of
+ * their bindings, times in seconds since 1970 (design 7; docs/store.md). Opened and
+ * loaded on the main thread before the loop; from then on it belongs to the writer
+ * thread (location/writer.h). Never logs: what is wrong is told in words.
+ */
+#ifndef MIDREG_LOCATION_STORE_H
+#define MIDREG_LOCATION_STORE_H
+
+#include "location/image.h"
+
+#include <stdio.h>
+
+#define STORE_SCHEMA_VERSION 1
+#define STORE_WHY_MAX        256
+
+struct store;
+
+/* The names of the listeners ("udp:0.0.0.0:5060") by their index, which may be
+ * another one after a change of the configuration. Outlives the store. */
+struct store_listeners {
+    unsigned count;
+    const char *const *names;
+};
+
+/*
+ * Opens or creates the file; its directory must be there. A file that is no
+ * database, or damaged, is put aside under another name, with a line on `errors`,
+ * and a new one begun. NULL, with one line on `errors` that says what to do: it
+ * cannot be opened, or it was written by a newer midreg.
+ */
+struct store *store_open(const char *path, const struct store_listeners *listeners, FILE *errors);
+void store_close(struct store *s);
+
+struct store_loaded {
+    uint64_t aors;
+    uint64_t bindings;
+    uint64_t refused; /* the taker did not want them, or they make no sense */
+};
+
+/* Gives all records to `take`, which copies what it keeps. False, with one line on
+ * `errors`: the file could not be read to its end. */
+bool store_load(struct store *s, bool (*take)(void *self, const struct aor *image), void *self,
+                struct store_loaded *loaded, FILE *errors);
+
+#define STORE_NOTE_MAX 128
+/*
+ * A note by name, of what else a start should know of the last one. Reads it into
+ * `room`, "" where there is none; writes it at once, if it differs. Before the
+ * writer thread. False: it cannot be written.
+ */
+void store_note(struct store *s, const char *name, char room[STORE_NOTE_MAX]);
+bool store_set_note(struct store *s, const char *name, const char *value);
+
+/* Writes a batch in one transaction, durable when it returns. False: nothing was
+ * written; *why says so. */
+bool store_write(struct store *s, struct span batch, char why[STORE_WHY_MAX]);
+
+#endif

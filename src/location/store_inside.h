@@ -1,0 +1,39 @@
+/*
+ * location/store_inside: what store.c and store_load.c share.
+ *
+ * Nobody else includes this.
+ */
+#ifndef MIDREG_LOCATION_STORE_INSIDE_H
+#define MIDREG_LOCATION_STORE_INSIDE_H
+
+#include "location/store.h"
+
+#include <limits.h>
+#include <sqlite3.h>
+
+#define PATH_ROOM    (PATH_MAX + 64)
+#define ADDRESS_ROOM 64
+/* Somebody else reads or copies the file: so long a write waits for him. */
+#define STORE_BUSY_MS 1000
+
+enum store_statement {
+    STORE_BEGIN,
+    STORE_COMMIT,
+    STORE_PUT_AOR,
+    STORE_DROP_AOR,
+    STORE_DROP_BINDINGS,
+    STORE_PUT_BINDING,
+    STORE_STATEMENTS
+};
+
+struct store {
+    sqlite3 *db;
+    char *path;
+    int version; /* of the schema, as found; 0: the file was new */
+    sqlite3_stmt *statement[STORE_STATEMENTS];
+    const struct store_listeners *listeners;
+    char *record; /* store_load.c: the image that is being put together */
+    size_t record_room;
+};
+
+#endif

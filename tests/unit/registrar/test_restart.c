@@ -1,0 +1,152 @@
+/*
+ * registrar: what a restart gives those that were stored (design 7).
+ */
+#include "world.h"
+
+#include "location/image.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+static _Alignas(8) char image[4096];
+
+static int none(void **state)
+{
+    (void)state;
+    world_open(AUTH_NONE);
+    world_start();
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    world_close();
+    return 0;
+}
+
+/* Stores Anna as she is, forgets her, lets `down_s` pass on the wall's clock alone,
+ * and has her back. */
+static struct aor *restarted_after(int down_s)
+{
+    struct span batch = span_make(image, image_put(&world.fake.rt, image, anna()->hash, anna()));
+    struct aor *a = anna();
+
+    assert_true(batch.n < sizeof image);
+    wheel_disarm(&world.fake.rt.wheel, &a->timer);
+    location_delete(&world.location, a);
+    assert_null(anna());
+    world.fake.wall_s += (uint64_t)down_s;
+    a = location_restore(&world.location, image_record(image_next(&batch)));
+    assert_non_null(a);
+    registrar_restored(world.registrar, a);
+    return a;
+}
+
+static uint64_t left_s(const struct aor *a)
+{
+    return (aor_first(a)->expires_ms - world.fake.rt.now_ms) / 1000;
+}
+
+static void register_for(unsigned expires)
+{
+    char lines[128];
+
+    snprintf(lines, sizeof lines, "Contact: <sip:anna@10.0.0.1:5060>;expires=%u\r\n", expires);
+    phone(HOME, "h1", ++world.branches, lines);
+    upstream_accepts();
+    assert_answer(HOME, 200);
+}
+
+/* Its refreshes were not stored: it gets what one of them may have granted. */
+static void test_what_it_asked_for(void **state)
+{
+    struct aor *a;
+
+    (void)state;
+    register_for(90);
+    assert_int_equal(aor_first(anna())->restart_s, 90);
+    a = restarted_after(1000);
+    assert_int_equal(left_s(a), 90);
+    assert_int_equal(live_contacts(), 1);
+}
+
+/* At most phone-expires. */
+static void test_at_most_phone_expires(void **state)
+{
+    (void)state;
+    register_for(100000);
+    assert_int_equal(left_s(restarted_after(0)), world.config.phone_expires_s);
+}
+
+/* A clock that was set back gives nobody an hour. */
+static void test_clock_set_back(void **state)
+{
+    const struct aor *a;
+    uint64_t granted_s;
+
+    (void)state;
+    register_for(90);
+    granted_s = anna()->lease.granted_s;
+    a = restarted_after(-100000);
+    assert_true(left_s(a) <= 90);
+    assert_true(a->lease.until_ms <= world.fake.rt.now_ms + granted_s * 1000);
+    assert_true(aor_first(a)->proved_ms <= world.fake.rt.now_ms);
+}
+
+/* A lease that is held is left alone; one that has run out is registered again, but
+ * not before anything can be sent. */
+static void test_leases(void **state)
+{
+    (void)state;
+    register_for(90);
+    restarted_after(10);
+    pass(6000);
+    assert_upstream_quiet();
+    restarted_after(100000);
+    assert_upstream_quiet();
+    pass(6000);
+    assert_register(world.config.upstream_expires_s);
+}
+
+static void test_contact_moved(void **state)
+{
+    (void)state;
+    register_for(90);
+    restarted_after(1);
+    registrar_contact_moved(world.registrar, &world.upstreams.list[0]);
+    pass(6000);
+    assert_register(world.config.upstream_expires_s);
+}
+
+/* More than a restart would give it is stored first, and once. */
+static void test_a_longer_refresh_is_stored(void **state)
+{
+    (void)state;
+    register_for(70);
+    store_opens();
+    phone(HOME, "h1", 1000, "Contact: <sip:anna@10.0.0.1:5060>;expires=65\r\n");
+    assert_answer(HOME, 200);
+    phone(HOME, "h1", 1001, "Contact: <sip:anna@10.0.0.1:5060>;expires=110\r\n");
+    assert_no_answer(HOME);
+    store_writes();
+    assert_answer(HOME, 200);
+    phone(HOME, "h1", 1002, "Contact: <sip:anna@10.0.0.1:5060>;expires=110\r\n");
+    assert_answer(HOME, 200);
+}
+
+#define IN(test) cmocka_unit_test_setup_teardown(test, none, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        IN(test_what_it_asked_for), IN(test_at_most_phone_expires),
+        IN(test_clock_set_back),    IN(test_leases),
+        IN(test_contact_moved),     IN(test_a_longer_refresh_is_stored),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
