@@ -125,7 +125,8 @@ static int open_file(struct store *s, const char *path)
     int rc;
 
     create(path);
-    rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE, NULL);
+    /* One thread at a time has it: no locks. */
+    rc = sqlite3_open_v2(path, &s->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
     if (rc != SQLITE_OK)
         return rc;
     sqlite3_extended_result_codes(s->db, 1);
