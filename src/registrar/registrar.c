@@ -442,11 +442,11 @@ void driver_flow_lost(struct registrar *r, uint64_t hash, const struct flow *flo
         lease_settle(r, hash);
 }
 
+/* ---- after a restart ------------------------------------------------------------------ */
+
 /* When leases and expiries of stored records are looked after. */
 #define RESTORED_AFTER_MS  100
 #define RESTORED_WITHIN_MS 5000
-
-/* ---- after a restart ------------------------------------------------------------------ */
 
 static uint64_t later(uint64_t a, uint64_t b)
 {
