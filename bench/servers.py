@@ -22,7 +22,8 @@ KAMAILIO_HASH_BITS = 16
 
 MIDREG_CONFIG = """\
 # Written by bench/run.py: every REGISTER is believed, the main registrar is as fast
-# as it can be, and nothing expires while it is measured.
+# as it can be, nothing expires
+# while it is measured, and registrations are in memory on both sides.
 listen = [ "udp:127.0.0.1:{port}" ]
 auth = "none"
 phone-expires = "1d"
@@ -30,6 +31,7 @@ upstream-expires = "1w"
 max-contacts = 16
 log-level = "warn"
 state-dir = "{state}"
+store = "memory"
 upstream = {{ pbx = {{ address = "127.0.0.1:{upstream}", rate = 0, means = "acl" }} }}
 """
 

@@ -10,6 +10,7 @@ static const char config_text[] =
     "auth = \"none\"\n"
     "phone-expires = \"1d\"\n"
     "upstream-expires = \"1w\"\n"
+    "store = \"memory\"\n"
     "upstream = { pbx = { address = \"127.0.0.1:15080\", rate = 0, means = \"acl\" } }\n";
 
 /* ---- ports ---- */
