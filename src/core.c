@@ -211,6 +211,11 @@ void core_flow_closed(struct core *c, const struct flow *flow)
         c->rt.ports->stream_close(c->rt.ports->world, flow);
 }
 
+void core_refused(struct core *c, const struct address *to)
+{
+    upstreams_refused(&c->upstreams, to);
+}
+
 void core_written(struct core *c, bool done)
 {
     if (journal_written(&c->journal, done))
@@ -283,6 +288,7 @@ const struct location *core_location(const struct core *c)
 
 unsigned core_pending(const struct core *c)
 {
-    return c->transactions.servers.used + c->transactions.clients.used +
-           registrar_pending(c->registrar) + proxy_pending(c->proxy);
+    return c->transactions.servers.used + c->transactions.clients.used -
+           upstreams_pinged(&c->upstreams) + registrar_pending(c->registrar) +
+           proxy_pending(c->proxy);
 }

@@ -37,6 +37,9 @@ void core_begin(struct core *c);
 void core_receive(struct core *c, const struct flow *from, struct span message);
 /* A stream connection is gone, or could not be made. */
 void core_flow_closed(struct core *c, const struct flow *flow);
+/* A datagram to this address came back: nobody has that port open there (ICMP, which
+ * anybody may forge). */
+void core_refused(struct core *c, const struct address *to);
 /* The batch that journal_submit() was given is durable, or (false) could not be
  * written: it is given again in a while. */
 void core_written(struct core *c, bool done);
@@ -58,7 +61,7 @@ bool core_is_stored(const struct core *c);
 /* For checks from outside (simulation, benchmarks). */
 const struct counters *core_counters(const struct core *c);
 const struct location *core_location(const struct core *c);
-/* Transactions, forks, waiting REGISTERs: must be 0 when all is quiet. */
+/* Transactions but pings, forks, waiting REGISTERs: must be 0 when all is quiet. */
 unsigned core_pending(const struct core *c);
 
 #endif

@@ -112,6 +112,13 @@ static void on_receive(void *self, const struct flow *from, struct span message)
     core_receive(p->core, from, message);
 }
 
+static void on_refused(void *self, const struct address *to)
+{
+    struct program *p = self;
+
+    core_refused(p->core, to);
+}
+
 static void on_closed(void *self, const struct flow *flow)
 {
     struct program *p = self;
@@ -214,6 +221,7 @@ bool run_midreg(const char *config_path)
         const struct world_handler handler = {.self = &p,
                                               .begin = on_begin,
                                               .receive = on_receive,
+                                              .refused = on_refused,
                                               .closed = on_closed,
                                               .signal = on_signal,
                                               .end = on_end};

@@ -32,6 +32,8 @@ enum timer_kind {
     TIMER_BRANCH,   /* timer C */
     TIMER_JOURNAL,  /* location/journal.h */
     TIMER_UPSTREAM, /* upstream/upstream.h: the probe */
+    TIMER_PING,     /* upstream/health.h */
+    TIMER_RELOAD,   /* registrar/reload.h */
     TIMER_STREAM,   /* net/connection.h, on a wheel of its own */
     TIMER_KINDS
 };

@@ -116,6 +116,7 @@ static void keep(struct outbox *o, const struct outbox_datagram *d)
 static unsigned send_all(struct outbox *o, int fd, struct mmsghdr *messages, unsigned count)
 {
     unsigned done = 0;
+    bool again = false;
 
     while (done < count) {
         int n = sendmmsg(fd, messages + done, count - done, MSG_DONTWAIT | MSG_NOSIGNAL);
@@ -123,11 +124,15 @@ static unsigned send_all(struct outbox *o, int fd, struct mmsghdr *messages, uns
         if (n > 0) {
             done += (unsigned)n;
             o->sent += (unsigned)n;
+            again = false;
         } else if (errno == EAGAIN) {
             break;
+        } else if (errno != EINTR && !again) {
+            again = true; /* it may be what came of an earlier one, to somebody else (udp.c) */
         } else if (errno != EINTR) {
             done++; /* no route, forbidden, too big: this one alone is lost */
             o->dropped++;
+            again = false;
         }
     }
     return done;

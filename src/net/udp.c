@@ -9,6 +9,7 @@
 #include "net/socket.h"
 
 #include <errno.h>
+#include <linux/errqueue.h>
 #include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <stdlib.h>
@@ -38,11 +39,13 @@ static void reset_message(struct udp_room *r, unsigned i)
                                                   .msg_iovlen = 1}};
 }
 
-bool udp_init(struct udp *u, struct loop *loop, udp_receive_fn *receive, void *self)
+bool udp_init(struct udp *u, struct loop *loop, udp_receive_fn *receive, udp_refused_fn *refused,
+              void *self)
 {
     memset(u, 0, sizeof *u);
     u->loop = loop;
     u->receive = receive;
+    u->refused = refused;
     u->self = self;
     for (unsigned i = 0; i < CONFIG_LISTENERS_MAX; i++)
         u->sockets[i].watch.fd = -1;
@@ -91,10 +94,12 @@ static bool prepare(int fd, int family)
     widen(fd, SO_RCVBUFFORCE, SO_RCVBUF);
     widen(fd, SO_SNDBUFFORCE, SO_SNDBUF);
     if (family == AF_INET6)
-        return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0;
+        return setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) == 0 &&
+               setsockopt(fd, IPPROTO_IPV6, IPV6_RECVERR, &on, sizeof on) == 0;
     /* No "don't fragment": a large INVITE must get through where the ICMP that
      * would tell us to fragment is filtered. */
-    return setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof dont) == 0;
+    return setsockopt(fd, IPPROTO_IP, IP_MTU_DISCOVER, &dont, sizeof dont) == 0 &&
+           setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on) == 0;
 }
 
 /* ---- receiving ---- */
@@ -112,7 +117,43 @@ static void receive_one(const struct udp_socket *s, const struct msghdr *m, stru
     u->receive(u->self, &from, datagram);
 }
 
-/* EPOLLERR needs no more than this: recvmmsg() takes the error away. */
+static bool is_refusal(struct msghdr *m)
+{
+    for (struct cmsghdr *c = CMSG_FIRSTHDR(m); c; c = CMSG_NXTHDR(m, c)) {
+        struct sock_extended_err e;
+
+        if (!(c->cmsg_level == IPPROTO_IP && c->cmsg_type == IP_RECVERR) &&
+            !(c->cmsg_level == IPPROTO_IPV6 && c->cmsg_type == IPV6_RECVERR))
+            continue;
+        memcpy(&e, CMSG_DATA(c), sizeof e);
+        return e.ee_errno == ECONNREFUSED && e.ee_origin != SO_EE_ORIGIN_LOCAL;
+    }
+    return false;
+}
+
+/* What came back. Its queue must be emptied, or the socket is never quiet. */
+static void receive_errors(const struct udp_socket *s)
+{
+    struct udp *u = s->udp;
+
+    for (unsigned i = 0; i < UDP_BATCH; i++) {
+        char control[512];
+        struct sockaddr_storage to;
+        struct msghdr m = {.msg_name = &to,
+                           .msg_namelen = sizeof to,
+                           .msg_control = control,
+                           .msg_controllen = sizeof control};
+        struct address refused;
+
+        if (recvmsg(s->watch.fd, &m, MSG_ERRQUEUE | MSG_DONTWAIT) < 0)
+            return;
+        if (m.msg_namelen == 0 || !is_refusal(&m))
+            continue;
+        address_from_sockaddr(&refused, m.msg_name);
+        u->refused(u->self, &refused);
+    }
+}
+
 static void receive_batch(const struct udp_socket *s)
 {
     struct udp_room *r = s->udp->room;
@@ -138,8 +179,10 @@ static void ready(void *self, uint32_t events)
 
     if (events & EPOLLOUT)
         outbox_resume(&s->udp->out, s->listener);
+    if (events & EPOLLERR)
+        receive_errors(s);
     if (events & ~(uint32_t)EPOLLOUT)
-        receive_batch(s);
+        receive_batch(s); /* takes the error itself away, too */
 }
 
 bool udp_open(struct udp *u, unsigned listener, const struct config_listener *l, FILE *errors)

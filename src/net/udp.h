@@ -18,6 +18,8 @@
 #define UDP_BUFFER_WANT (8 * 1024 * 1024) /* bytes, of SO_RCVBUF and SO_SNDBUF */
 
 typedef void udp_receive_fn(void *self, const struct flow *from, struct span datagram);
+/* A datagram to `to` came back: no program has that port open (ICMP). */
+typedef void udp_refused_fn(void *self, const struct address *to);
 
 struct udp;
 
@@ -31,6 +33,7 @@ struct udp_socket {
 struct udp {
     struct loop *loop;
     udp_receive_fn *receive;
+    udp_refused_fn *refused;
     void *self;
     struct udp_socket sockets[CONFIG_LISTENERS_MAX];
     struct outbox out;
@@ -38,8 +41,10 @@ struct udp {
     uint64_t received;
 };
 
-/* False: no memory. `receive` is called for each datagram. */
-bool udp_init(struct udp *u, struct loop *loop, udp_receive_fn *receive, void *self);
+/* False: no memory. `receive` is called for each datagram, `refused` for each that
+ * came back. */
+bool udp_init(struct udp *u, struct loop *loop, udp_receive_fn *receive, udp_refused_fn *refused,
+              void *self);
 void udp_fini(struct udp *u);
 
 /* Binds the listener with this index and watches it. False, with one line on

@@ -275,6 +275,14 @@ static void receive(void *self, const struct flow *from, struct span message)
     w->handler->receive(w->handler->self, from, message);
 }
 
+static void refused(void *self, const struct address *to)
+{
+    const struct world *w = self;
+
+    if (w->handler->refused)
+        w->handler->refused(w->handler->self, to);
+}
+
 static void closed(void *self, const struct flow *flow)
 {
     const struct world *w = self;
@@ -303,8 +311,9 @@ struct world *world_new(const struct config *config, int log_fd, FILE *errors)
     w->signals.fd = -1;
     w->loop.epoll = -1;
     block_signals(w);
-    if (!udp_init(&w->udp, &w->loop, receive, w) || !loop_init(&w->loop) || !watch_signals(w) ||
-        !(w->log = log_new(log_fd, log_level_of(config->log_level))) || !streams_ready(w)) {
+    if (!udp_init(&w->udp, &w->loop, receive, refused, w) || !loop_init(&w->loop) ||
+        !watch_signals(w) || !(w->log = log_new(log_fd, log_level_of(config->log_level))) ||
+        !streams_ready(w)) {
         fprintf(errors, "the system refuses what midreg needs: %s\n", strerror(errno));
         world_free(w);
         return NULL;

@@ -24,6 +24,9 @@ struct world_handler {
     /* A datagram, or a message of a stream (sip/framer.h); the bytes may be reused
      * when it returns. */
     void (*receive)(void *self, const struct flow *from, struct span message);
+    /* A datagram to this address came back: nobody has that port open. May be
+     * NULL. */
+    void (*refused)(void *self, const struct address *to);
     /* Nothing more comes from this stream connection, or it could not be made. */
     void (*closed)(void *self, const struct flow *flow);
     /* SIGTERM, SIGINT, SIGHUP or SIGUSR1 came. */

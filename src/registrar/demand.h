@@ -19,6 +19,7 @@
 #define DEMAND_EXPIRES_MAX_S 86400
 
 struct registrar;
+struct upstream;
 
 struct demand {
     uint64_t since_ms;       /* the window began then */
@@ -52,6 +53,8 @@ uint32_t demand_expires_s(const struct demand *d, uint32_t base_s);
 bool demand_look(struct demand *d, uint64_t now_ms, uint64_t leases, uint32_t rate, bool waits,
                  uint32_t base_s);
 
+/* How many leases this upstream has, more or less. */
+uint64_t demand_leases(const struct registrar *r, const struct upstream *u);
 /* Looks at this upstream's demand; warns, not more than once a minute. */
 void demand_watch(struct registrar *r, unsigned upstream);
 

@@ -11,6 +11,7 @@
 #include "registrar/demand.h"
 #include "registrar/pacer.h"
 #include "registrar/registrar.h"
+#include "registrar/reload.h"
 #include "registrar/rules.h"
 #include "transaction/server.h"
 
@@ -27,6 +28,7 @@ struct registrar {
     struct table extras; /* extras.h: AOR hash -> what its lease's answers gave */
     struct pacer pacer[CONFIG_UPSTREAMS_MAX];
     struct demand demand[CONFIG_UPSTREAMS_MAX];
+    struct reload reload[CONFIG_UPSTREAMS_MAX];
     uint32_t upstream_expires_s; /* configured, or more if a 423 asked for it */
     struct slab parked;          /* answer.h: answers that wait for the journal */
     struct parked *parked_first;

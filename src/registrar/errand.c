@@ -78,6 +78,8 @@ static void errand_drop(struct errand *e)
     if (a)
         a->lease.busy--;
     forget_phone(r, e->server);
+    if (e->reload)
+        reload_answered(r, upstream_of(r, e->hash), e->reload, e->granted);
     slab_free(&r->errands, e->handle);
 }
 
@@ -404,6 +406,7 @@ static void note_grant(struct errand *e, struct aor *a, const struct sip_message
     /* Accepted, and not done: not again at once. */
     if ((granted_s == 0) != e->removes)
         lease_own_failed(r, a, e->removes, 0, 0);
+    e->granted = granted_s > 0;
     if (lease_held(&a->lease, r->rt->now_ms))
         demand_granted(demand_of(r, e->hash), lease_refresh_at_ms(a) - r->rt->now_ms);
 }
@@ -461,11 +464,6 @@ static void end_refused(struct errand *e)
         journal_change(r->with.journal, a);
 }
 
-static bool is_upstreams_trouble(int status)
-{
-    return status >= 500 || status == 408 || status == 410 || status == 480;
-}
-
 static void refused(struct errand *e, struct aor *a, const struct sip_message *response)
 {
     struct registrar *r = e->r;
@@ -490,7 +488,7 @@ static void refused(struct errand *e, struct aor *a, const struct sip_message *r
         end_refused(e);
     if (!e->answer_by_ms)
         return;
-    if (is_upstreams_trouble(status) && survive(e))
+    if (health_is_trouble(status) && survive(e))
         return;
     answer_passed_on(r, e->server, response);
     e->answer_by_ms = 0;
@@ -544,6 +542,7 @@ static void on_response(void *self, struct client_tx *tx, const struct sip_messa
         return;
     if (e->late_at_ms)
         tell_pacer(e, response->status < 500 && response->status != 408);
+    health_answered(upstreams_of(r->with.upstreams, e->hash), response->status);
     if (repeat(e, response))
         return;
     struct aor *a = location_find(r->with.location, e->hash);
@@ -743,15 +742,28 @@ void errand_forward(struct registrar *r, const struct sip_message *m, const stru
     lease_settle(r, rq->hash);
 }
 
+static bool run_own(struct registrar *r, struct errand *e)
+{
+    e->own = true;
+    return !lane_may_start(r, e) || pace(e);
+}
+
 bool errand_own(struct registrar *r, struct aor *a, bool removes)
 {
     struct errand *e = errand_new(r, a);
 
     if (!e)
         return false;
-    e->own = true;
     e->removes = removes;
-    if (!lane_may_start(r, e))
-        return true;
-    return pace(e);
+    return run_own(r, e);
+}
+
+bool errand_reload(struct registrar *r, struct aor *a, uint16_t number)
+{
+    struct errand *e = errand_new(r, a);
+
+    if (!e)
+        return false;
+    e->reload = number;
+    return run_own(r, e);
 }

@@ -42,6 +42,8 @@ struct errand {
     bool credentials; /* the phone's go up with it */
     bool superseded;  /* a later one was accepted: its grant is the one that counts */
     uint8_t repeats;  /* sent again after 423 or 482 */
+    uint16_t reload;  /* the number of the reload that it is of; 0: none */
+    bool granted;     /* the main registrar has granted something */
 };
 
 /* Registers timers and users. */
@@ -57,5 +59,7 @@ void errand_forward(struct registrar *r, const struct sip_message *m, const stru
 /* Runs an errand of midreg's own: refresh or removal of the lease. False: the
  * upstream's pacer has no place soon; try again later. */
 bool errand_own(struct registrar *r, struct aor *a, bool removes);
+/* The same, a refresh, for the reload with this number (reload_answered()). */
+bool errand_reload(struct registrar *r, struct aor *a, uint16_t number);
 
 #endif

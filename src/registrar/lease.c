@@ -257,7 +257,9 @@ static uint64_t own_action_ms(struct registrar *r, const struct aor *a, bool wan
     const struct lease *l = &a->lease;
     uint64_t at_ms = 0;
 
-    if (l->busy || l->means == MEANS_NONE)
+    /* One that is down is left alone: once it is back all its leases are seen to. */
+    if (l->busy || l->means == MEANS_NONE ||
+        !upstream_is_up(upstreams_of(r->with.upstreams, a->hash)))
         return UINT64_MAX;
     if (!wanted && !lease_possible(l, r->rt->now_ms))
         return UINT64_MAX;

@@ -27,13 +27,35 @@ void pacer_init(struct pacer *p, uint32_t rate, uint32_t rate_max, uint64_t now_
         .rate = rate,
         .rate_least = rate < RATE_LEAST ? rate : RATE_LEAST,
         .rate_most = rate < rate_max ? rate_max : rate,
+        .rate_first = rate,
         .second_ms = now_ms,
     };
 }
 
+void pacer_restart(struct pacer *p, uint64_t now_ms)
+{
+    p->rate = p->rate_first;
+    p->steady = false;
+    p->settling = false;
+    p->quick = 0;
+    p->bad = 0;
+    p->second_ms = now_ms;
+}
+
 /* ---- the rate ------------------------------------------------------------------ */
 
-/* Looks back on a second: halves, climbs by a tenth, or leaves the rate as it is. */
+/* Until the upstream has shown what is too much, the rate seeks it fast: a restarted
+ * one shall have its leases back soon. */
+static void climb(struct pacer *p)
+{
+    if (!p->steady)
+        p->rate *= 2;
+    else
+        p->rate += p->rate >= 10 ? p->rate / 10 : 1;
+    p->rate = p->rate < p->rate_most ? p->rate : p->rate_most;
+}
+
+/* Looks back on a second: halves, climbs, or leaves the rate as it is. */
 static void look_back(struct pacer *p, uint64_t now_ms)
 {
     uint32_t known = p->quick + p->bad;
@@ -45,11 +67,10 @@ static void look_back(struct pacer *p, uint64_t now_ms)
         if (!p->settling)
             p->rate = p->rate / 2 > p->rate_least ? p->rate / 2 : p->rate_least;
         p->settling = !p->settling;
+        p->steady = true;
     } else {
-        if (p->pressed && p->quick) {
-            p->rate += p->rate >= 10 ? p->rate / 10 : 1;
-            p->rate = p->rate < p->rate_most ? p->rate : p->rate_most;
-        }
+        if (p->pressed && p->quick)
+            climb(p);
         p->settling = false;
     }
     p->quick = 0;
@@ -92,12 +113,18 @@ static void spend(struct pacer *p, uint64_t now_ms)
     p->next_us += (1000000 + p->rate - 1) / p->rate; /* rounded up: never faster */
 }
 
+uint32_t pacer_waiting(const struct pacer *p)
+{
+    uint32_t waiting = 0;
+
+    for (unsigned class = 0; class < PACER_CLASSES; class ++)
+        waiting += p->queue[class].count;
+    return waiting;
+}
+
 static bool somebody_waits(const struct pacer *p)
 {
-    for (unsigned class = 0; class < PACER_CLASSES; class ++)
-        if (p->queue[class].count)
-            return true;
-    return false;
+    return pacer_waiting(p) > 0;
 }
 
 bool pacer_take(struct pacer *p, uint64_t now_ms)

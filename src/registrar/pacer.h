@@ -5,8 +5,9 @@
  * A token bucket, kept as the time at which it would be full again (GCRA), and
  * behind it a bounded queue for each class. Who waits is served class by class,
  * first come first served within one; strangers come last, but where they wait
- * beside others each fifth place is theirs. The rate climbs while somebody has
- * to wait and the upstream is quick, and is halved while it is not. Knows no
+ * beside others each fifth place is theirs. While somebody has to wait and the
+ * upstream is quick, the rate is doubled each second; while it is not quick, it is
+ * halved, and from then on climbs by a tenth. Knows no
  * clock of its own. Core thread only. Design 3.6.
  */
 #ifndef MIDREG_REGISTRAR_PACER_H
@@ -33,6 +34,8 @@ struct pacer {
     uint32_t rate;       /* a second, as it is now; 0: unlimited */
     uint32_t rate_least; /* it is not halved below */
     uint32_t rate_most;  /* it does not climb above */
+    uint32_t rate_first; /* what it begins with */
+    bool steady;         /* it has been halved: from now on it climbs slowly */
     uint64_t next_us;    /* when the next place is free */
     struct {
         struct pacer_place *first, *last;
@@ -48,6 +51,11 @@ struct pacer {
 
 /* `rate_max` below `rate`: the rate does not climb. */
 void pacer_init(struct pacer *p, uint32_t rate, uint32_t rate_max, uint64_t now_ms);
+
+/* The upstream begins anew, and so does its rate; who waits waits on. */
+void pacer_restart(struct pacer *p, uint64_t now_ms);
+/* How many wait. */
+uint32_t pacer_waiting(const struct pacer *p);
 
 /* Takes a place at once. False: none is free, or others wait for it. */
 bool pacer_take(struct pacer *p, uint64_t now_ms);

@@ -371,6 +371,11 @@ void registrar_receive(struct registrar *r, const struct sip_message *request,
         rules_proof(location_find(r->with.location, rq.hash), &rq, r->rt->now_ms, r->with.config);
     driver_decide(r, &rq, proof, &outcome);
 
+    /* It would wait for an answer that does not come (design 3.4). */
+    if (outcome.verdict == REG_FORWARD && outcome.survives &&
+        !upstream_is_up(upstreams_of(r->with.upstreams, rq.hash)))
+        outcome.verdict = REG_ABSORBED;
+
     /* While a REGISTER of this Call-ID is on its way, later ones wait for it. A
      * stranger does not wait, so he must not be told yet that nothing is there to
      * remove: what is on its way may add it. The main registrar challenges him. */
@@ -486,9 +491,27 @@ void registrar_contact_moved(struct registrar *r, const struct upstream *u)
     size_t at = 0;
 
     while ((a = location_next(r->with.location, &at)))
-        if (upstreams_of(r->with.upstreams, a->hash) == u)
-            a->lease.until_ms = 0;
+        if (upstreams_of(r->with.upstreams, a->hash) == u && a->lease.until_ms > r->rt->now_ms)
+            a->lease.until_ms = r->rt->now_ms; /* survive-max counts from here */
 }
+
+/* ---- main registrars that go and come ------------------------------------------------ */
+
+/* What becomes of their REGISTERs meanwhile says nothing of their rate; each lease
+ * waits (lease.c) until they are back. */
+static void on_down(void *self, struct upstream *u)
+{
+    struct registrar *r = self;
+
+    reload_stop(r, u);
+}
+
+static void on_returned(void *self, struct upstream *u)
+{
+    registrar_upstream_lost(self, u, "it did not answer, and is back");
+}
+
+static const struct upstream_user upstream_user = {.down = on_down, .returned = on_returned};
 
 /* ---- life --------------------------------------------------------------------------- */
 
@@ -517,6 +540,8 @@ struct registrar *registrar_new(const struct registrar_parts *parts)
     slab_init(&r->parked, sizeof(struct parked), PARKED_MAX);
     wheel_handler(&r->rt->wheel, TIMER_AOR, on_aor_timer, r);
     errands_init(r);
+    reload_init(r);
+    upstreams_tell(parts->upstreams, &upstream_user, r);
     table_init(&r->extras);
     return r;
 }
@@ -525,6 +550,7 @@ void registrar_free(struct registrar *r)
 {
     if (!r)
         return;
+    reload_fini(r);
     errands_fini(r);
     extras_fini(r);
     slab_fini(&r->parked);

@@ -77,7 +77,8 @@ void client_put_via(struct buf *out, const struct client_tx *tx);
  * a datagram holds, or an INVITE that sip_parse() would refuse (too many fields:
  * no CANCEL or ACK could be made); the transaction is gone then, nobody is told. */
 bool client_send(struct client_tx *tx, struct span request);
-/* Ends a transaction that was never sent. */
+/* Ends a transaction at once: nobody is told. One that was never sent, or whose answer
+ * nobody needs and nobody need be told that: no INVITE. */
 void client_abandon(struct client_tx *tx);
 struct client_tx *client_get(struct transactions *t, struct handle h);
 

@@ -7,8 +7,7 @@
  */
 #include "upstream/stream.h"
 
-#include "sip/build.h"
-#include "upstream/upstream.h"
+#include "upstream/probe.h"
 
 #define STREAM_AGAIN_MS 60000u
 
@@ -51,40 +50,6 @@ static void on_timeout(void *self, struct client_tx *tx)
 
 static const struct client_user options_user = {.response = on_response, .timeout = on_timeout};
 
-static void build_options(struct buf *out, const struct upstream *u, const struct client_tx *tx)
-{
-    uint8_t random[16];
-
-    u->all->rt->ports->random(u->all->rt->ports->world, random, sizeof random);
-    buf_lit(out, "OPTIONS sip:");
-    address_put(out, &u->flow.peer);
-    buf_lit(out, ";transport=tcp SIP/2.0\r\nVia: ");
-    client_put_via(out, tx);
-    buf_lit(out, "\r\nMax-Forwards: 70\r\nFrom: <sip:midreg@");
-    address_put_host(out, &u->contact);
-    buf_lit(out, ">;tag=");
-    base32_put(out, random, 8);
-    buf_lit(out, "\r\nTo: <sip:");
-    address_put(out, &u->flow.peer);
-    buf_lit(out, ">\r\nCall-ID: ");
-    base32_put(out, random + 8, 8);
-    buf_lit(out, "\r\nCSeq: 1 OPTIONS\r\nAccept: application/sdp\r\nUser-Agent: midreg\r\n");
-    sip_put_end(out, SPAN_NONE);
-}
-
-static bool send_options(struct upstream *u)
-{
-    struct transactions *t = u->all->transactions;
-    struct client_tx *tx = client_begin(t, SIP_OPTIONS, &u->stream.flow, 0, &options_user, u->all,
-                                        (uint64_t)(u - u->all->list));
-    struct buf out = buf_make(t->scratch, DATAGRAM_MAX);
-
-    if (!tx)
-        return false;
-    build_options(&out, u, tx);
-    return client_send(tx, buf_done(&out));
-}
-
 static void stream_try(struct upstream *u)
 {
     const struct ports *ports = u->all->rt->ports;
@@ -95,7 +60,7 @@ static void stream_try(struct upstream *u)
     if (!ports->stream_open(ports->world, &u->flow.peer, TRANSPORT_TCP, &u->stream.flow))
         return;
     u->stream.state = STREAM_TRYING;
-    if (send_options(u))
+    if (probe_options(u, &u->stream.flow, &options_user))
         return;
     ports->stream_close(ports->world, &u->stream.flow);
     stream_drop(u);

@@ -1,14 +1,15 @@
 /*
  * upstream/upstream: who is a main registrar, where it is, what it proves.
  *
- * The probe: under auth = "upstream" midreg believes what the main registrar
+ * Openness: under auth = "upstream" midreg believes what the main registrar
  * believes, so it asks at start and hourly whether that one challenges at all.
  * Called by core.c and by its timer, on the core thread. Design 3.2.
  */
 #include "upstream/upstream.h"
 
-#include "sip/build.h"
-#include "upstream/contact.h"
+#include "upstream/probe.h"
+
+#include <math.h>
 
 #define PROBE_EVERY_MS 3600000u
 #define PROBE_AGAIN_MS 30000u
@@ -65,6 +66,13 @@ void upstreams_init(struct upstreams *u, struct runtime *rt, const struct config
         up->flow.listener = (uint8_t)choose_listener(config, up->config);
     }
     wheel_handler(&rt->wheel, TIMER_UPSTREAM, on_timer, u);
+    health_init(u);
+}
+
+void upstreams_tell(struct upstreams *u, const struct upstream_user *user, void *self)
+{
+    u->user = user;
+    u->user_self = self;
 }
 
 void upstreams_start(struct upstreams *u)
@@ -79,6 +87,7 @@ void upstreams_start(struct upstreams *u)
             ports->local_address(ports->world, &up->flow, &up->contact);
         if (u->config->auth == AUTH_UPSTREAM && !u->config->allow_open_upstream)
             probe(up);
+        health_start(up);
     }
 }
 
@@ -112,9 +121,74 @@ struct upstream *upstreams_sender(struct upstreams *u, const struct flow *from)
     return NULL;
 }
 
+unsigned upstreams_pinged(const struct upstreams *u)
+{
+    unsigned pinged = 0;
+
+    for (unsigned i = 0; i < u->count; i++)
+        pinged += client_get(u->transactions, u->list[i].health.asked) != NULL;
+    return pinged;
+}
+
+void upstreams_refused(struct upstreams *u, const struct address *to)
+{
+    for (unsigned i = 0; i < u->count; i++)
+        if (address_equal(&u->list[i].config->address, to))
+            health_refused(&u->list[i]);
+}
+
+/* ---- who serves whom ------------------------------------------------------------ */
+
+/* A number between 0 and 1 that is this AOR's and this upstream's own, and the same at
+ * every start, whatever others there are. */
+static double lot(const struct upstreams *u, unsigned i, uint64_t aor_hash)
+{
+    uint64_t h = hash64_pair(&u->rt->hasher, span_of(u->list[i].config->name),
+                             span_make((const char *)&aor_hash, sizeof aor_hash));
+
+    return ((double)(h >> 11) + 0.5) / (double)(UINT64_C(1) << 53);
+}
+
+/* Rendezvous hashing with weights: the least of -ln(lot) / weight. */
+static struct upstream *draw(struct upstreams *u, uint64_t aor_hash, bool only_up)
+{
+    struct upstream *best = NULL;
+    double best_score = 0;
+
+    for (unsigned i = 0; i < u->count; i++) {
+        double score;
+
+        if (only_up && !upstream_is_up(&u->list[i]))
+            continue;
+        score = -log(lot(u, i, aor_hash)) / u->list[i].config->weight;
+        if (!best || score < best_score) {
+            best = &u->list[i];
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+static struct upstream *first_up(struct upstreams *u)
+{
+    for (unsigned i = 0; i < u->count; i++)
+        if (upstream_is_up(&u->list[i]))
+            return &u->list[i];
+    return NULL;
+}
+
 struct upstream *upstreams_of(struct upstreams *u, uint64_t aor_hash)
 {
-    return &u->list[aor_hash % u->count];
+    struct upstream *chosen;
+
+    if (u->count == 1)
+        return u->list;
+    if (u->config->policy == POLICY_FAILOVER) {
+        chosen = first_up(u);
+        return chosen ? chosen : u->list;
+    }
+    chosen = draw(u, aor_hash, true);
+    return chosen ? chosen : draw(u, aor_hash, false);
 }
 
 /* ---- the probe --------------------------------------------------------------- */
@@ -176,73 +250,10 @@ static void on_timeout(void *self, struct client_tx *tx)
 
 static const struct client_user probe_user = {.response = on_response, .timeout = on_timeout};
 
-/* "sip:midreg-probe-RANDOM@DOMAIN": nobody's AOR. */
-static void put_probe_aor(struct buf *out, struct upstream *u)
-{
-    const struct config *c = u->all->config;
-    uint8_t random[8];
-
-    u->all->rt->ports->random(u->all->rt->ports->world, random, sizeof random);
-    buf_lit(out, "sip:midreg-probe-");
-    base32_put(out, random, sizeof random);
-    buf_char(out, '@');
-    if (c->domain_count)
-        buf_str(out, c->domains[0]);
-    else
-        address_put_host(out, &u->config->address);
-}
-
-static void build_probe(struct buf *out, struct upstream *u, const struct client_tx *tx)
-{
-    char room[512];
-    struct buf aor_room = buf_make(room, sizeof room);
-
-    put_probe_aor(&aor_room, u);
-    struct span aor = buf_done(&aor_room);
-    uint64_t hash = hash64(&u->all->rt->hasher, aor);
-    struct span domain = span_make(aor.p + 4, aor.n - 4);
-
-    while (domain.n && domain.p[0] != '@')
-        domain.p++, domain.n--;
-    buf_lit(out, "REGISTER sip:");
-    buf_put(out, domain.p + 1, domain.n - 1);
-    buf_lit(out, " SIP/2.0\r\nVia: ");
-    client_put_via(out, tx);
-    buf_lit(out, "\r\nMax-Forwards: 70\r\nFrom: <");
-    buf_span(out, aor);
-    buf_lit(out, ">;tag=");
-    base32_put(out, &hash, sizeof hash);
-    buf_lit(out, "\r\nTo: <");
-    buf_span(out, aor);
-    buf_lit(out, ">\r\nCall-ID: ");
-    base32_put(out, &hash, sizeof hash);
-    buf_lit(out, "\r\nCSeq: ");
-    buf_u64(out, ++u->probe_cseq);
-    buf_lit(out, " REGISTER\r\nContact: <");
-    contact_put_uri(out, u, aor, hash);
-    buf_lit(out, ">;expires=0\r\nExpires: 0\r\nUser-Agent: midreg\r\n");
-    sip_put_end(out, SPAN_NONE);
-}
-
-/* Asks, as a random user and without credentials, to remove a contact that is
- * not there: harmless, and only an open main registrar says 200. */
 static void probe(struct upstream *u)
 {
-    struct transactions *t = u->all->transactions;
-    struct client_tx *tx = client_begin(t, SIP_REGISTER, &u->flow, 0, &probe_user, u->all,
-                                        (uint64_t)(u - u->all->list));
-    struct buf out = buf_make(t->scratch, DATAGRAM_MAX);
-
-    if (!tx) {
+    if (!probe_send(u, &probe_user))
         again(u, PROBE_AGAIN_MS);
-        return;
-    }
-    build_probe(&out, u, tx);
-    if (out.overflow)
-        client_abandon(tx);
-    else if (client_send(tx, buf_done(&out)))
-        return;
-    again(u, PROBE_AGAIN_MS);
 }
 
 void upstream_doubt(struct upstream *u)

@@ -1,14 +1,15 @@
 /*
  * upstream/upstream: the main registrars, and what we know of them.
  *
- * Who is an upstream, where it is reached, whether it challenges anybody (the
- * probe). Core thread only.
+ * Who is an upstream, where it is reached, which one serves whom, whether it
+ * challenges anybody (openness). Core thread only. Design 3.2, 6.
  */
 #ifndef MIDREG_UPSTREAM_UPSTREAM_H
 #define MIDREG_UPSTREAM_UPSTREAM_H
 
 #include "config/config.h"
 #include "transaction/client.h"
+#include "upstream/health.h"
 #include "upstream/stream.h"
 
 enum upstream_openness {
@@ -26,9 +27,18 @@ struct upstream {
     enum upstream_openness openness;
     enum upstream_openness before_doubt;
     uint64_t doubt_after_ms; /* not doubted again before */
-    struct timer timer;      /* TIMER_UPSTREAM: the next probe */
+    struct timer timer;      /* TIMER_UPSTREAM: the next probe of openness */
+    struct health health;
     uint32_t probe_cseq;
     struct upstreams *all;
+};
+
+/* Who wants to know what becomes of them. */
+struct upstream_user {
+    /* It answers no more. */
+    void (*down)(void *self, struct upstream *u);
+    /* It takes REGISTERs again, after it had gone: what it held may be lost. */
+    void (*returned)(void *self, struct upstream *u);
 };
 
 struct upstreams {
@@ -37,13 +47,18 @@ struct upstreams {
     struct transactions *transactions;
     struct upstream list[CONFIG_UPSTREAMS_MAX];
     unsigned count;
+    const struct upstream_user *user; /* NULL: nobody */
+    void *user_self;
 };
 
 void upstreams_init(struct upstreams *u, struct runtime *rt, const struct config *config,
                     struct transactions *transactions);
 
-/* Finds our own addresses and sends the first probes. Call once, when datagrams
- * can be sent. */
+/* Who is told; `user` outlives it. Before upstreams_start(). */
+void upstreams_tell(struct upstreams *u, const struct upstream_user *user, void *self);
+
+/* Finds our own addresses and sends the first probes and pings. Call once, when
+ * datagrams can be sent. */
 void upstreams_start(struct upstreams *u);
 
 /*
@@ -70,7 +85,22 @@ static inline bool upstream_may_be_open(const struct upstream *u)
  */
 struct upstream *upstreams_sender(struct upstreams *u, const struct flow *from);
 
-/* The upstream that serves an AOR. */
+/* How many pings are on their way. */
+unsigned upstreams_pinged(const struct upstreams *u);
+
+/* Nobody has that port open (health_refused()). */
+void upstreams_refused(struct upstreams *u, const struct address *to);
+
+/*
+ * The upstream that serves an AOR now. Policy "failover": the first that is up;
+ * "hash" and "all": each has its share by `weight`, and of one that is down the others
+ * take over its AORs alone (rendezvous hashing). Are all down: as if they were up.
+ */
 struct upstream *upstreams_of(struct upstreams *u, uint64_t aor_hash);
+
+static inline bool upstream_is_up(const struct upstream *u)
+{
+    return u->health.state == HEALTH_UP;
+}
 
 #endif

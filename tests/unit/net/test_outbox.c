@@ -21,6 +21,7 @@ static struct {
     unsigned room;
     int error;
     unsigned refuse_at; /* the datagram with this number is refused; 0: none */
+    unsigned refusals;  /* so many times */
     unsigned taken;
     char text[4096]; /* first 8 bytes of each that was taken: "A:0 B:1 " */
 } kernel;
@@ -40,7 +41,8 @@ int __wrap_sendmmsg(int fd, struct mmsghdr *messages, unsigned count, int flags)
         if (kernel.refuse_at && kernel.taken + 1 == kernel.refuse_at) {
             if (done)
                 return (int)done;
-            kernel.refuse_at = 0;
+            if (--kernel.refusals == 0)
+                kernel.refuse_at = 0;
             errno = EPERM;
             return -1;
         }
@@ -194,12 +196,27 @@ static void test_refused_alone_is_lost(void **state)
     struct outbox *o = *state;
 
     kernel.refuse_at = 3;
+    kernel.refusals = 2;
     for (unsigned i = 0; i < 5; i++)
         commit_number(o, 0, i);
     outbox_flush(o);
     assert_string_equal(kernel.text, "A:0 A:1 A:3 A:4 ");
     assert_int_equal(o->dropped, 1);
     assert_false(outbox_waits(o, 0));
+}
+
+/* The socket tells at the next datagram that an earlier one came back (ICMP). */
+static void test_error_of_another(void **state)
+{
+    struct outbox *o = *state;
+
+    kernel.refuse_at = 3;
+    kernel.refusals = 1;
+    for (unsigned i = 0; i < 5; i++)
+        commit_number(o, 0, i);
+    outbox_flush(o);
+    assert_string_equal(kernel.text, "A:0 A:1 A:2 A:3 A:4 ");
+    assert_int_equal(o->dropped, 0);
 }
 
 static void test_interrupted(void **state)
@@ -237,6 +254,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_full_socket_keeps_order, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_waiting_is_bounded, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_refused_alone_is_lost, set_up, tear_down),
+        cmocka_unit_test_setup_teardown(test_error_of_another, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_interrupted, set_up, tear_down),
         cmocka_unit_test_setup_teardown(test_nowhere, set_up, tear_down),
     };

@@ -197,7 +197,7 @@ static void test_quick_answers_raise_the_rate(void **state)
         char prefix[8];
 
         snprintf(prefix, sizeof prefix, "k%u-", i);
-        crowd(prefix, 20, CREDENTIALS);
+        crowd(prefix, 25, CREDENTIALS);
         run(&pbx, 1000);
     }
     pbx.registers = 0;

@@ -257,8 +257,18 @@ static void test_climbs(void **state)
     begin(100, 900);
     work(1000, 0);
     work(1000, 0);
-    assert_in_range(p.rate, 110, 121);
+    assert_in_range(p.rate, 200, 400);
+    work(3000, 0);
+    assert_int_equal(p.rate, 900);
+    work(2500, 8); /* that was too much: from now on with care */
+    assert_in_range(p.rate, 225, 450);
+    work(3000, 0);
+    assert_in_range(p.rate, 225 * 12 / 10, 450 * 15 / 10);
     work(60000, 0);
+    assert_int_equal(p.rate, 900);
+    pacer_restart(&p, now_ms);
+    assert_int_equal(p.rate, 100);
+    work(5000, 0);
     assert_int_equal(p.rate, 900);
     begin(100, 50); /* nowhere to climb to */
     work(60000, 0);

@@ -1,0 +1,280 @@
+/*
+ * registrar/reload: see the header.
+ *
+ * Called by its timer, by the health of the upstreams, by who reads FreeSWITCH's
+ * events, by the operator, and by errand.c with what came of it, on the core thread.
+ * Allocates nothing; holds the core for a few hundred records at most.
+ */
+#include "registrar/reload.h"
+
+#include "registrar/errand.h"
+#include "registrar/lease.h"
+
+/* Records that are looked at in one step, and the pause between two. */
+#define STEP_RECORDS 400
+#define STEP_MS      1
+/* The pacer has enough: look again then. */
+#define FULL_MS 20
+/* Of the pacer's line, in parts of a second, that are filled by a reload: others are
+ * to find room there. */
+#define LINE_PARTS 4
+
+static struct reload *reload_of(struct registrar *r, const struct upstream *u)
+{
+    return &r->reload[u - r->with.upstreams->list];
+}
+
+static struct upstream *upstream_of(struct registrar *r, const struct reload *l)
+{
+    return &r->with.upstreams->list[l - r->reload];
+}
+
+static void arm(struct registrar *r, struct reload *l, uint64_t after_ms)
+{
+    wheel_arm(&r->rt->wheel, &l->timer, TIMER_RELOAD, r->rt->now_ms + after_ms);
+}
+
+static void end(struct registrar *r, struct reload *l)
+{
+    l->state = RELOAD_IDLE;
+    l->ended_ms = r->rt->now_ms;
+    runtime_log(r->rt, LOG_INFO, "reload_ended",
+                "upstream=%s done=%llu failed=%llu due=%llu seconds=%llu",
+                upstream_of(r, l)->config->name, (unsigned long long)l->done,
+                (unsigned long long)l->failed, (unsigned long long)l->marked,
+                (unsigned long long)(l->ended_ms - l->began_ms + 999) / 1000);
+}
+
+static void end_if_answered(struct registrar *r, struct reload *l)
+{
+    if (l->state == RELOAD_ENDING && l->pending == 0)
+        end(r, l);
+}
+
+/* ---- one lease ---------------------------------------------------------------------- */
+
+static uint64_t granted_at_ms(const struct lease *l)
+{
+    uint64_t granted_ms = (uint64_t)l->granted_s * 1000;
+
+    return l->until_ms > granted_ms ? l->until_ms - granted_ms : 0;
+}
+
+/* What is believed of it from now on. survive-max counts from here. */
+static void forget_grant(struct registrar *r, struct lease *l)
+{
+    if (l->until_ms > r->rt->now_ms)
+        l->until_ms = r->rt->now_ms;
+    l->next_ms = 0;
+}
+
+/* Due, but not lost: half of what was granted is left (rules_lease_due()). */
+static void mark_due(struct registrar *r, struct lease *l)
+{
+    uint64_t due_ms = r->rt->now_ms + (uint64_t)l->granted_s * 500;
+
+    if (l->until_ms > due_ms)
+        l->until_ms = due_ms;
+}
+
+/* May one more go now, by the rate that was asked for? */
+static bool is_its_turn(struct registrar *r, struct reload *l)
+{
+    uint64_t now_us = r->rt->now_ms * 1000;
+
+    if (l->rate == 0)
+        return true;
+    if (l->next_us > now_us)
+        return false;
+    /* What the steps left unused is not made up for later than this. */
+    if (l->next_us + FULL_MS * 2000 < now_us)
+        l->next_us = now_us - FULL_MS * 2000;
+    l->next_us += 1000000 / l->rate;
+    return true;
+}
+
+static bool pacer_has_enough(struct registrar *r, const struct reload *l)
+{
+    const struct pacer *p = &r->pacer[l - r->reload];
+
+    return p->rate && pacer_waiting(p) > p->rate / LINE_PARTS;
+}
+
+enum reloaded { RELOADED, RELOAD_NO_PLACE };
+
+/* Sends its REGISTER, or marks it. */
+static enum reloaded reload_record(struct registrar *r, struct reload *l, struct aor *a)
+{
+    struct lease *lease = &a->lease;
+    bool live = aor_live_count(a, r->rt->now_ms) > 0;
+
+    if (granted_at_ms(lease) > l->began_ms || (!live && !lease_possible(lease, r->rt->now_ms)))
+        return RELOADED; /* done since, or nothing to do */
+    if (l->dry) {
+        l->done += lease->means != MEANS_NONE;
+        l->marked += lease->means == MEANS_NONE;
+        return RELOADED;
+    }
+    if (lease->means == MEANS_NONE || !live) {
+        l->lost ? forget_grant(r, lease) : mark_due(r, lease);
+        l->marked += live;
+        if (!live)
+            lease_settle(r, a->hash);
+        return RELOADED;
+    }
+    if (lease->busy) { /* a REGISTER of it is on its way */
+        if (l->lost)
+            forget_grant(r, lease);
+        return RELOADED;
+    }
+    if (pacer_has_enough(r, l) || !is_its_turn(r, l))
+        return RELOAD_NO_PLACE;
+    if (l->lost)
+        forget_grant(r, lease);
+    if (!errand_reload(r, a, l->number))
+        return RELOAD_NO_PLACE;
+    l->pending++;
+    return RELOADED;
+}
+
+/* ---- the walk ------------------------------------------------------------------------ */
+
+/* The records may have been put elsewhere: begin anew, what is done is seen to be. */
+static void notice_growth(struct registrar *r, struct reload *l)
+{
+    size_t capacity = r->with.location->aors.mask;
+
+    if (l->capacity == capacity)
+        return;
+    l->capacity = capacity;
+    l->at = 0;
+    l->seen = 0;
+}
+
+static void step(struct registrar *r, struct reload *l)
+{
+    struct upstream *u = upstream_of(r, l);
+
+    notice_growth(r, l);
+    for (unsigned i = 0; i < STEP_RECORDS; i++) {
+        size_t here = l->at;
+        struct aor *a = location_next(r->with.location, &l->at);
+
+        if (!a) {
+            l->state = RELOAD_ENDING;
+            end_if_answered(r, l);
+            return;
+        }
+        if (upstreams_of(r->with.upstreams, a->hash) != u)
+            continue;
+        if (reload_record(r, l, a) == RELOAD_NO_PLACE) {
+            l->at = here;
+            arm(r, l, FULL_MS);
+            return;
+        }
+        l->seen++;
+    }
+    arm(r, l, STEP_MS);
+}
+
+static void on_timer(void *self, struct timer *t)
+{
+    struct reload *l = (struct reload *)((char *)t - offsetof(struct reload, timer));
+
+    if (l->state == RELOAD_WALKING)
+        step(self, l);
+}
+
+/* ---- from outside ---------------------------------------------------------------------- */
+
+void reload_init(struct registrar *r)
+{
+    wheel_handler(&r->rt->wheel, TIMER_RELOAD, on_timer, r);
+}
+
+void reload_fini(struct registrar *r)
+{
+    for (unsigned i = 0; i < CONFIG_UPSTREAMS_MAX; i++)
+        wheel_disarm(&r->rt->wheel, &r->reload[i].timer);
+}
+
+void reload_begin(struct registrar *r, struct upstream *u, const struct reload_order *order)
+{
+    struct reload *l = reload_of(r, u);
+    uint16_t number = (uint16_t)(l->number + 1);
+
+    wheel_disarm(&r->rt->wheel, &l->timer);
+    *l = (struct reload){
+        .state = RELOAD_WALKING,
+        .lost = order->lost,
+        .dry = order->dry,
+        .rate = order->rate,
+        .number = number ? number : 1,
+        .began_ms = r->rt->now_ms,
+        .next_us = r->rt->now_ms * 1000,
+        .capacity = r->with.location->aors.mask,
+        .total = demand_leases(r, u),
+    };
+    runtime_log(r->rt, order->lost ? LOG_WARN : LOG_INFO, "reload_begun",
+                "upstream=%s leases=%llu reason=\"%s\"", u->config->name,
+                (unsigned long long)l->total, order->why);
+    arm(r, l, 0);
+}
+
+void reload_stop(struct registrar *r, struct upstream *u)
+{
+    struct reload *l = reload_of(r, u);
+
+    if (l->state == RELOAD_IDLE)
+        return;
+    l->state = RELOAD_ENDING;
+    end_if_answered(r, l);
+}
+
+void registrar_upstream_lost(struct registrar *r, struct upstream *u, const char *why)
+{
+    pacer_restart(&r->pacer[u - r->with.upstreams->list], r->rt->now_ms);
+    reload_begin(r, u, &(struct reload_order){.lost = true, .why = why});
+}
+
+void registrar_lease_gone(struct registrar *r, uint64_t aor_hash)
+{
+    struct aor *a = location_find(r->with.location, aor_hash);
+
+    if (!a)
+        return;
+    forget_grant(r, &a->lease);
+    lease_settle(r, aor_hash);
+}
+
+bool registrar_reload_one(struct registrar *r, uint64_t aor_hash)
+{
+    struct aor *a = location_find(r->with.location, aor_hash);
+
+    if (!a)
+        return false;
+    if (a->lease.means == MEANS_NONE)
+        mark_due(r, &a->lease);
+    else if (aor_live_count(a, r->rt->now_ms) && !a->lease.busy)
+        (void)errand_own(r, a, false);
+    return true;
+}
+
+const struct reload *registrar_reload(const struct registrar *r, const struct upstream *u)
+{
+    return &r->reload[u - r->with.upstreams->list];
+}
+
+void reload_answered(struct registrar *r, unsigned upstream, uint16_t number, bool granted)
+{
+    struct reload *l = &r->reload[upstream];
+
+    if (l->number != number || l->pending == 0)
+        return; /* of one that was begun anew since */
+    l->pending--;
+    if (granted)
+        l->done++;
+    else
+        l->failed++;
+    end_if_answered(r, l);
+}
