@@ -1,6 +1,6 @@
 """A main registrar that behaves like a FreeSWITCH with mod_sofia, line by line as observed.
 
-REGISTER is answered by itself, OPTIONS over TCP too; everything else is the test's. Attributes are its configuration and
+REGISTER is answered by itself, an OPTIONS that asks whether it is there too; everything else is the test's. Attributes are its configuration and
 may be changed at any time.
 """
 from email.utils import formatdate
@@ -11,7 +11,7 @@ from toolkit.dialog import OutgoingCall
 from toolkit.endpoint import Endpoint
 from toolkit.midreg import free_port
 from toolkit.sip import SDP, Uri, respond, token
-from toolkit.stream import Connection, Listener
+from toolkit.stream import Listener
 from toolkit.world import WIRE
 
 
@@ -55,6 +55,7 @@ class MainRegistrar(Endpoint):
         self.force_expires = None # sip-force-expires; digest-authenticated REGISTERs only
         self.grant_at_most = None # as other registrars do
         self.min_expires = None   # 423 below; FreeSWITCH never does this
+        self.pings = 0            # OPTIONS that asked whether it is there
         self.held = None          # a list: answers are kept here until release()
         self.foreign_rows = []    # more contacts in each 200
         self.nonces = {}          # nonce -> [end of life, last nc]
@@ -81,8 +82,10 @@ class MainRegistrar(Endpoint):
             self.registers.append(Register(message))
             self._register(self.registers[-1])
             return True
-        if message.method == "OPTIONS" and isinstance(message.source, Connection):  # is somebody there?
-            self.reply(message, 200)
+        if message.method == "OPTIONS" and Uri(message.uri).user is None:  # is somebody there?
+            self.pings += 1
+            if self.state != "silent":
+                self.reply(message, 200)  # also while it starts
             return True
         return False
 
