@@ -221,7 +221,7 @@ void health_answered(struct upstream *u, int status)
     if (u->health.state == HEALTH_UP || health_is_trouble(status))
         return;
     go_up(u);
-    if (!u->health.waits)
+    if (!u->health.waits && u->config->ping_interval_ms)
         arm(u, u->all->rt->now_ms + u->config->ping_interval_ms);
 }
 
