@@ -9,8 +9,6 @@
 
 #include "upstream/probe.h"
 
-#include <math.h>
-
 #define PROBE_EVERY_MS 3600000u
 #define PROBE_AGAIN_MS 30000u
 
@@ -137,58 +135,9 @@ void upstreams_refused(struct upstreams *u, const struct address *to)
             health_refused(&u->list[i]);
 }
 
-/* ---- who serves whom ------------------------------------------------------------ */
-
-/* A number between 0 and 1 that is this AOR's and this upstream's own, and the same at
- * every start, whatever others there are. */
-static double lot(const struct upstreams *u, unsigned i, uint64_t aor_hash)
-{
-    uint64_t h = hash64_pair(&u->rt->hasher, span_of(u->list[i].config->name),
-                             span_make((const char *)&aor_hash, sizeof aor_hash));
-
-    return ((double)(h >> 11) + 0.5) / (double)(UINT64_C(1) << 53);
-}
-
-/* Rendezvous hashing with weights: the least of -ln(lot) / weight. */
-static struct upstream *draw(struct upstreams *u, uint64_t aor_hash, bool only_up)
-{
-    struct upstream *best = NULL;
-    double best_score = 0;
-
-    for (unsigned i = 0; i < u->count; i++) {
-        double score;
-
-        if (only_up && !upstream_is_up(&u->list[i]))
-            continue;
-        score = -log(lot(u, i, aor_hash)) / u->list[i].config->weight;
-        if (!best || score < best_score) {
-            best = &u->list[i];
-            best_score = score;
-        }
-    }
-    return best;
-}
-
-static struct upstream *first_up(struct upstreams *u)
-{
-    for (unsigned i = 0; i < u->count; i++)
-        if (upstream_is_up(&u->list[i]))
-            return &u->list[i];
-    return NULL;
-}
-
 struct upstream *upstreams_of(struct upstreams *u, uint64_t aor_hash)
 {
-    struct upstream *chosen;
-
-    if (u->count == 1)
-        return u->list;
-    if (u->config->policy == POLICY_FAILOVER) {
-        chosen = first_up(u);
-        return chosen ? chosen : u->list;
-    }
-    chosen = draw(u, aor_hash, true);
-    return chosen ? chosen : draw(u, aor_hash, false);
+    return &u->list[aor_hash % u->count];
 }
 
 /* ---- the probe --------------------------------------------------------------- */

@@ -1,8 +1,8 @@
 /*
  * upstream/upstream: the main registrars, and what we know of them.
  *
- * Who is an upstream, where it is reached, which one serves whom, whether it
- * challenges anybody (openness). Core thread only. Design 3.2, 6.
+ * Who is an upstream, where it is reached, whether it challenges anybody
+ * (openness). Core thread only. Design 3.2, 6.
  */
 #ifndef MIDREG_UPSTREAM_UPSTREAM_H
 #define MIDREG_UPSTREAM_UPSTREAM_H
@@ -91,11 +91,7 @@ unsigned upstreams_pinged(const struct upstreams *u);
 /* Nobody has that port open (health_refused()). */
 void upstreams_refused(struct upstreams *u, const struct address *to);
 
-/*
- * The upstream that serves an AOR now. Policy "failover": the first that is up;
- * "hash" and "all": each has its share by `weight`, and of one that is down the others
- * take over its AORs alone (rendezvous hashing). Are all down: as if they were up.
- */
+/* The upstream that serves an AOR. */
 struct upstream *upstreams_of(struct upstreams *u, uint64_t aor_hash);
 
 static inline bool upstream_is_up(const struct upstream *u)

@@ -189,13 +189,9 @@ static void test_not_built_yet(void **state)
          "t.conf:2: listen \"ws:127.0.0.1:5060\": ws is not built yet in this version"},
         {"listen = [ \"wss:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1:5080\" } }\n",
          "t.conf:1: listen \"wss:127.0.0.1\": wss is not built yet in this version"},
-        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { "
-#define ONE(name) name " = { address = \"127.0.0.1:5080\" }, "
-         ONE("a") ONE("b") ONE("c") ONE("d") ONE("e") ONE("f") ONE("g") ONE("h") ONE("i") ONE("j")
-             ONE("k") ONE("l") ONE("m") ONE("n") ONE("o") ONE("p")
-#undef ONE
-                 "\nq = { address = \"127.0.0.1:5090\" } }\n",
-         "t.conf:3: upstream q is one too many: this version knows 16"},
+        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1:5080\" },\n"
+         " b = { address = \"127.0.0.1:5090\" } }\n",
+         "t.conf:3: upstream b is one too many"},
     };
 
     (void)state;

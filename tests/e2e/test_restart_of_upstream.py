@@ -1,0 +1,117 @@
+"""A FreeSWITCH is restarted under thousands of registrations: all are back, and nobody did anything."""
+import os
+import time
+from pathlib import Path
+
+import pytest
+
+from toolkit.crowd import Crowd, Exchange
+from toolkit.endpoint import poll
+from toolkit.house import House
+
+PING = 2  # seconds
+RATE_MAX = 900
+
+
+class BusyHouse(House):
+    exchange = None
+
+    def places(self):
+        server, registrar = super().places()
+        registrar.close()
+        self.exchange = Exchange()
+        return server, self.exchange
+
+    def close(self):
+        super().close()
+
+
+@pytest.fixture
+def house(tmp_path):
+    house = BusyHouse(tmp_path)
+    yield house
+    house.close()
+
+
+def start(house, count):
+    house.start(upstream={"rate": 100, "rate-max": RATE_MAX, "ping-interval": PING}, phone_expires=120,
+                upstream_expires=3600)
+    crowd = Crowd(house.server, count)
+    house.phones.append(crowd)
+    answered = crowd.register(rate=600, within=120)
+    poll(lambda: len(house.exchange.rows) == count, "all are registered", 120)
+    return crowd, answered
+
+
+def restart(house):
+    """It ends; when it runs again it takes no REGISTERs for a while. Returns when it is ready."""
+    house.exchange.stop()
+    house.midreg.wait_log("event=upstream_down", timeout=2 * PING + 1)
+    house.exchange.start("starting")
+    time.sleep(1.5)  # as long as it takes to start, whatever midreg does
+    house.exchange.state = "running"
+    return time.monotonic()
+
+
+def check_restart(house, count, idle=0):
+    crowd, _ = start(house, count)
+    time.sleep(idle)
+    ready = restart(house)
+    poll(lambda: len(house.exchange.rows) == count, "all are registered again", count / 50 + 20)
+    took = time.monotonic() - ready
+    ended = house.midreg.wait_log("event=reload_ended", timeout=20)
+    assert "done=%d failed=0" % count in ended
+    again = [entry for entry in house.exchange.history if entry[0] >= ready]
+    assert len(again) == count, "each once"
+    reached = max(house.midreg.status()["rate"], 1)
+    assert took <= count / reached + 10, "%.1f s, the pacer reached %d a second" % (took, reached)
+    assert house.exchange.most_in_a_second() <= RATE_MAX * 1.15, "a burst of a tenth of a second is allowed"
+    assert not house.exchange.drops
+    return crowd, ready, took
+
+
+def test_row06_all_leases_are_registered_again_after_a_restart(house):
+    crowd, _, _ = check_restart(house, 1500)
+    assert crowd.register(rate=3000) == {200: 1500}, "no phone noticed anything"
+
+
+def test_known_phones_get_200_while_it_is_away(house):
+    crowd, _ = start(house, 300)
+    house.exchange.stop()
+    house.midreg.wait_log("event=upstream_down", timeout=2 * PING + 1)
+    assert crowd.register(rate=1000, within=5) == {200: 300}
+    assert house.midreg.status()["register_upstream"] == 300
+
+
+def test_a_profile_restart_is_survived_without_a_reload(house):
+    """410 for a moment, two seconds of silence, and what it held is kept."""
+    crowd, _ = start(house, 100)
+    house.exchange.state = "restarting"
+    time.sleep(0.1)
+    house.exchange.state = "running"
+    assert crowd.register(rate=1000, within=5) == {200: 100}
+    assert len(house.exchange.rows) == 100
+    assert "upstream_down" not in house.midreg.output
+
+
+@pytest.mark.slow
+def test_twenty_thousand(house):
+    """With the plot of docs/, if MIDREG_PLOT names a file for it."""
+    crowd, ready, _ = check_restart(house, 20000, idle=4)  # the plot shows how quiet it is
+    if os.environ.get("MIDREG_PLOT"):
+        from toolkit.restart_plot import restart_svg
+        Path(os.environ["MIDREG_PLOT"]).write_text(restart_svg(house.exchange.history, house.exchange.stopped, ready))
+    assert crowd.register(rate=3000, within=60) == {200: 20000}
+
+
+@pytest.mark.slow
+def test_one_whose_cost_grows_with_its_bindings(house):
+    """6 ms for each REGISTER with 10,000 bindings: it takes 160 a second, and says so by being late."""
+    count = 6000
+    start(house, count)
+    house.exchange.cost, house.exchange.cost_of_row = 0.001, 0.5e-6
+    ready = restart(house)
+    poll(lambda: len(house.exchange.rows) == count, "all are registered again", 120)
+    took = time.monotonic() - ready
+    capacity = 1 / (0.001 + 0.5e-6 * count)  # at the end
+    assert took <= count / (capacity / 2) + 10, "%.1f s" % took
