@@ -1,5 +1,5 @@
 # Everything of substance stands in tools/; each target is one script.
-.PHONY: all run demo test verify fuzz bench bench-quick check clean
+.PHONY: all run demo test verify soak fuzz bench bench-quick check clean
 
 all:
 	@tools/install-deps build
@@ -24,6 +24,11 @@ test:
 verify:
 	@tools/install-deps verify
 	@exec tools/with-proc tools/verify
+
+# Killed 200 times under load (SOAK_KILLS).
+soak:
+	@tools/install-deps test
+	@exec tools/with-proc tools/soak
 
 # FUZZ_SECONDS for each target.
 fuzz:
