@@ -55,6 +55,9 @@ bool demand_look(struct demand *d, uint64_t now_ms, uint64_t leases, uint32_t ra
 /* Looks at this upstream's demand; warns, not more than once a minute. */
 void demand_watch(struct registrar *r, unsigned upstream);
 
+/* How many leases this upstream has, about. */
+uint64_t demand_leases(const struct registrar *r);
+
 /* " NAME.rate=... NAME.needed=... NAME.expires=..." of each upstream. */
 void demand_put_status(struct buf *out, const struct registrar *r);
 
