@@ -84,3 +84,11 @@ def test_over_tcp_no_foreign_page_can_ask(house):
     assert tcp("/api/status", Host="evil.example")[0] == 403
     assert tcp("/api/aors/al/kick", "POST")[0] == 403
     assert tcp("/api/aors/al/kick", "POST", X_Midreg="1")[0] == 200
+
+
+def test_a_socket_that_nobody_listens_on_is_replaced(house):
+    house.start()
+    house.midreg.kill()
+    assert (house.directory / "state" / "admin.sock").exists()
+    house.midreg = house.run(house.midreg.config_file)
+    assert unix(house, "/api/status")[1]["pid"] == house.midreg.process.pid
