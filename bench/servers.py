@@ -31,6 +31,7 @@ upstream-expires = "1w"
 max-contacts = 16
 log-level = "warn"
 state-dir = "{state}"
+admin = [ ]
 store = "memory"
 upstream = {{ pbx = {{ address = "127.0.0.1:{upstream}", rate = 0, means = "acl" }} }}
 """

@@ -276,6 +276,16 @@ void core_put_status(struct buf *out, const struct core *c)
     registrar_put_status(out, c->registrar);
 }
 
+struct registrar *core_registrar(struct core *c)
+{
+    return c->registrar;
+}
+
+struct proxy *core_proxy(struct core *c)
+{
+    return c->proxy;
+}
+
 const struct counters *core_counters(const struct core *c)
 {
     return &c->rt.counters;

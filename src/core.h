@@ -16,6 +16,8 @@
 #include "location/location.h"
 
 struct core;
+struct registrar;
+struct proxy;
 
 /* `config` and `ports` outlive the core. `secret`: HASH_SECRET_SIZE bytes, the
  * installation's, the same at every start. NULL: no memory. */
@@ -54,6 +56,10 @@ uint64_t core_end(struct core *c);
 
 /* For SIGUSR1 and the end: "name=value ..." of all counters and sizes. */
 void core_put_status(struct buf *out, const struct core *c);
+
+/* For the admin surface: the rooms that know, and do, what it is asked. */
+struct registrar *core_registrar(struct core *c);
+struct proxy *core_proxy(struct core *c);
 
 /* Is all that has changed with the disk? */
 bool core_is_stored(const struct core *c);

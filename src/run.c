@@ -8,6 +8,7 @@
  */
 #include "run.h"
 
+#include "admin/admin.h"
 #include "core.h"
 #include "keep.h"
 #include "net/lock.h"
@@ -37,6 +38,7 @@ struct program {
     struct world *world;
     struct core *core;
     struct keep *keep; /* NULL: store = "memory" */
+    struct admin *admin;
     bool stopping;
     uint64_t stop_by_ms;
 };
@@ -142,6 +144,8 @@ static uint64_t on_end(void *self)
     const struct ports *ports = world_ports(p->world);
     uint64_t due_ms = core_end(p->core);
 
+    admin_end_turn(p->admin);
+
     if (p->stopping &&
         (core_is_stored(p->core) || ports->now_us(ports->world) / 1000 >= p->stop_by_ms))
         world_stop(p->world);
@@ -193,11 +197,14 @@ static bool start(struct program *p, const char *config_path)
         if (!p->keep)
             return false;
     }
-    return world_open(p->world, stderr);
+    p->admin =
+        admin_open(p->config, p->world, core_registrar(p->core), core_proxy(p->core), stderr);
+    return p->admin && world_open(p->world, stderr);
 }
 
 static void finish(struct program *p)
 {
+    admin_close(p->admin);
     keep_close(p->keep);
     core_free(p->core);
     world_free(p->world);
@@ -228,7 +235,7 @@ bool run_midreg(const char *config_path)
 
         say_started(&p);
         core_start(p.core);
-        ok = !p.keep || keep_begin(p.keep, stderr);
+        ok = (!p.keep || keep_begin(p.keep, stderr)) && admin_begin(p.admin, stderr);
         if (ok)
             world_run(p.world, &handler);
         say_status(&p);

@@ -129,6 +129,40 @@ void *table_next(const struct table *t, size_t *at)
     return e ? e->value : NULL;
 }
 
+static uint64_t reverse(uint64_t v)
+{
+    v = (v >> 1 & 0x5555555555555555) | (v & 0x5555555555555555) << 1;
+    v = (v >> 2 & 0x3333333333333333) | (v & 0x3333333333333333) << 2;
+    v = (v >> 4 & 0x0f0f0f0f0f0f0f0f) | (v & 0x0f0f0f0f0f0f0f0f) << 4;
+    return __builtin_bswap64(v);
+}
+
+/*
+ * The home of a key are its lowest bits: reversed they are the highest, so all keys of
+ * one home lie beside each other in this order, whatever the size of the table.
+ */
+bool table_walk(const struct table *t, uint64_t *at, void **value)
+{
+    size_t home = (size_t)reverse(*at) & t->mask;
+    uint64_t best = UINT64_MAX;
+
+    *value = NULL;
+    if (!t->entries || *at == UINT64_MAX)
+        return false;
+    for (size_t i = home; t->entries[i].value; i = (i + 1) & t->mask) {
+        uint64_t place = reverse(t->entries[i].key);
+
+        if (((size_t)t->entries[i].key & t->mask) == home && place >= *at && place <= best) {
+            best = place;
+            *value = t->entries[i].value;
+        }
+    }
+    if (!*value)
+        best = *at | ~reverse(t->mask); /* the last place of this home */
+    *at = best == UINT64_MAX ? best : best + 1;
+    return true;
+}
+
 bool table_next_key(const struct table *t, size_t *at, uint64_t *key)
 {
     const struct table_entry *e = table_step(t, at);

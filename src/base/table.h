@@ -37,6 +37,14 @@ void *table_remove(struct table *t, uint64_t key);
 void table_clear(struct table *t);
 /* The next entry's value at or after *at, which is moved on; NULL at the end. */
 void *table_next(const struct table *t, size_t *at);
+/*
+ * A walk that goes on where it was although the table has changed meanwhile, also
+ * in size: in the order of the keys' bits from the lowest to the highest. One step
+ * looks at a few entries. *at: 0 to begin with; moved behind what was seen. *value:
+ * the next one, or NULL where this step has found none. False: the end. What is
+ * there from begin to end is seen once.
+ */
+bool table_walk(const struct table *t, uint64_t *at, void **value);
 /* Likewise its key. False: the end. */
 bool table_next_key(const struct table *t, size_t *at, uint64_t *key);
 

@@ -212,6 +212,8 @@ void config_free(struct config *c)
         free(c->alias[i].name);
         free(c->alias[i].domain);
     }
+    for (unsigned i = 0; i < c->admin_count; i++)
+        free(c->admin[i].path);
     free(c->force_domain);
     free(c->state_dir);
     free(c->store_path);

@@ -20,6 +20,7 @@
 #define CONFIG_SOURCES_MAX   32
 /* Listen addresses of an upstream's own. */
 #define CONFIG_UPSTREAM_LISTEN_MAX 8
+#define CONFIG_ADMIN_MAX           8
 
 enum config_auth { AUTH_UPSTREAM, AUTH_NONE };
 enum config_mode { MODE_AOR };
@@ -60,6 +61,12 @@ struct config_alias {
     char *domain; /* lower case */
 };
 
+/* Where the admin surface is reached. */
+struct config_admin {
+    char *path;             /* of a Unix socket; NULL: */
+    struct address address; /* on loopback */
+};
+
 struct config {
     struct config_listener listen[CONFIG_LISTENERS_MAX];
     unsigned listen_count;
@@ -90,6 +97,9 @@ struct config {
     char *state_dir;
     enum config_store store;
     char *store_path; /* NULL: "midreg.db" in the state directory */
+    struct config_admin admin[CONFIG_ADMIN_MAX];
+    unsigned admin_count;
+    bool admin_chosen; /* false: it is the default, without which midreg runs, too */
     enum log_verbosity { LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } log_level;
     struct config_upstream upstream[CONFIG_UPSTREAMS_MAX];
     unsigned upstream_count;

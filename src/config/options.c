@@ -183,6 +183,14 @@ static const struct option options[] = {
      .fallback = "\"sqlite\"",
      .meaning = "Where registrations are kept: \"sqlite\" (the file midreg.db in state-dir), "
                 "\"sqlite:FILE\" (another file), or \"memory\" (they are lost at a restart)."},
+    {.name = "admin",
+     .type = OPTION_ADMIN,
+     .fallback = "[ \"unix:/run/midreg/admin.sock\", \"127.0.0.1:8060\" ]",
+     .meaning =
+         "Where midreg is asked over HTTP (/metrics, /api): \"unix:PATH\", "
+         "which only its own user and root may use, or an address on loopback, which every "
+         "user of this machine may. Of the default, what cannot be opened is left out with a "
+         "warning; [ ]: nowhere."},
     {.name = "log-level",
      .type = OPTION_CHOICE,
      .field = FIELD(log_level),

@@ -25,6 +25,7 @@ enum option_type {
     OPTION_DOMAIN,    /* char *: one domain */
     OPTION_HEADERS,   /* config.strip_headers */
     OPTION_UPSTREAMS, /* config.upstream */
+    OPTION_ADMIN,     /* config.admin */
     OPTION_SOURCES,   /* config_upstream.sources */
     OPTION_OWN,       /* config_upstream.own */
 };

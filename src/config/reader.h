@@ -35,6 +35,7 @@ void reader_listeners(struct reader *r, config_setting_t *s);
 void reader_domains(struct reader *r, config_setting_t *s);
 void reader_aliases(struct reader *r, config_setting_t *s);
 void reader_headers(struct reader *r, config_setting_t *s);
+void reader_admin(struct reader *r, config_setting_t *s);
 /* The upstreams, each a group of its own options. */
 void reader_upstreams(struct reader *r, config_setting_t *s);
 

@@ -324,6 +324,9 @@ void reader_value(struct reader *r, const struct option *o, config_setting_t *s,
     case OPTION_UPSTREAMS:
         reader_upstreams(r, s);
         break;
+    case OPTION_ADMIN:
+        reader_admin(r, s);
+        break;
     case OPTION_SOURCES:
         reader_sources(r, s, base);
         break;

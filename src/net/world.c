@@ -36,6 +36,7 @@ struct world {
     struct watch signals;
     struct world_store store;
     struct watch stored;
+    struct watch guest;
     sigset_t mask_before;
     const struct world_handler *handler;
     bool stopping;
@@ -350,6 +351,20 @@ bool world_keep(struct world *w, const struct world_store *store)
     return loop_add(&w->loop, &w->stored);
 }
 
+static void guest_ready(void *self, uint32_t events)
+{
+    const struct world_guest *guest = self;
+
+    (void)events;
+    guest->ready(guest->self);
+}
+
+bool world_admit(struct world *w, struct world_guest *guest)
+{
+    w->guest = (struct watch){guest->fd, EPOLLIN, guest_ready, guest};
+    return loop_add(&w->loop, &w->guest);
+}
+
 const struct ports *world_ports(const struct world *w)
 {
     return &w->ports;
@@ -441,25 +456,45 @@ void world_answer(struct world *w, struct span line)
     log_always(w->log, line);
 }
 
-static void put_count(struct buf *out, const char *name, uint64_t value)
+/* In the order of enum world_count. */
+static const struct world_count_name count_names[WORLD_COUNTS] = {
+#define X(id, gauge, name, help) {name, help, gauge},
+    WORLD_COUNT_LIST(X)
+#undef X
+};
+
+const struct world_count_name *world_count_name(enum world_count which)
 {
-    buf_str(out, name);
-    buf_u64(out, value);
+    return &count_names[which];
+}
+
+void world_counts(const struct world *w, uint64_t out[WORLD_COUNTS])
+{
+    out[WORLD_DATAGRAMS_RECEIVED] = w->udp.received;
+    out[WORLD_DATAGRAMS_OVERFLOWED] = udp_overflowed(&w->udp);
+    out[WORLD_DATAGRAMS_SENT] = w->udp.out.sent;
+    out[WORLD_DATAGRAMS_DROPPED] = w->udp.out.dropped;
+    out[WORLD_CONNECTIONS] = streams_count(&w->streams);
+    out[WORLD_CONNECTIONS_ACCEPTED] = w->streams.accepted;
+    out[WORLD_CONNECTIONS_OPENED] = w->streams.opened;
+    out[WORLD_CONNECTIONS_REFUSED] = w->streams.refused;
+    out[WORLD_CONNECTIONS_CUT] = w->streams.cut;
+    out[WORLD_STREAM_MESSAGES_RECEIVED] = w->streams.received;
+    out[WORLD_STREAM_MESSAGES_SENT] = w->streams.sent;
+    out[WORLD_STREAM_MESSAGES_DROPPED] = w->streams.dropped;
+    out[WORLD_LOG_DROPPED] = log_dropped(w->log);
 }
 
 void world_put_status(struct buf *out, const struct world *w)
 {
-    put_count(out, "datagrams_received=", w->udp.received);
-    put_count(out, " datagrams_overflowed=", udp_overflowed(&w->udp));
-    put_count(out, " datagrams_sent=", w->udp.out.sent);
-    put_count(out, " datagrams_dropped=", w->udp.out.dropped);
-    put_count(out, " connections=", streams_count(&w->streams));
-    put_count(out, " connections_accepted=", w->streams.accepted);
-    put_count(out, " connections_opened=", w->streams.opened);
-    put_count(out, " connections_refused=", w->streams.refused);
-    put_count(out, " connections_cut=", w->streams.cut);
-    put_count(out, " stream_messages_received=", w->streams.received);
-    put_count(out, " stream_messages_sent=", w->streams.sent);
-    put_count(out, " stream_messages_dropped=", w->streams.dropped);
-    put_count(out, " log_dropped=", log_dropped(w->log));
+    uint64_t counts[WORLD_COUNTS];
+
+    world_counts(w, counts);
+    for (unsigned i = 0; i < WORLD_COUNTS; i++) {
+        if (i)
+            buf_char(out, ' ');
+        buf_str(out, count_names[i].name);
+        buf_char(out, '=');
+        buf_u64(out, counts[i]);
+    }
 }

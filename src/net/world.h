@@ -46,6 +46,44 @@ struct world_store {
     void (*ready)(void *self);
 };
 
+/* Somebody else who is called within a turn. */
+struct world_guest {
+    void *self;
+    int fd; /* while it is readable, ready() is called once in each turn */
+    void (*ready)(void *self);
+};
+
+/* What sockets and log count: a gauge, or since the start. */
+#define WORLD_COUNT_LIST(X)                                                                        \
+    X(DATAGRAMS_RECEIVED, false, "datagrams_received", "UDP datagrams received")                   \
+    X(DATAGRAMS_OVERFLOWED, false, "datagrams_overflowed",                                         \
+      "UDP datagrams that found the receive buffer full")                                          \
+    X(DATAGRAMS_SENT, false, "datagrams_sent", "UDP datagrams sent")                               \
+    X(DATAGRAMS_DROPPED, false, "datagrams_dropped", "UDP datagrams that the system refused")      \
+    X(CONNECTIONS, true, "connections", "stream connections that are open")                        \
+    X(CONNECTIONS_ACCEPTED, false, "connections_accepted", "stream connections from others")       \
+    X(CONNECTIONS_OPENED, false, "connections_opened", "stream connections that midreg opened")    \
+    X(CONNECTIONS_REFUSED, false, "connections_refused", "stream connections beyond the limits")   \
+    X(CONNECTIONS_CUT, false, "connections_cut", "stream connections ended for their behaviour")   \
+    X(STREAM_MESSAGES_RECEIVED, false, "stream_messages_received", "messages received on streams") \
+    X(STREAM_MESSAGES_SENT, false, "stream_messages_sent", "messages sent on streams")             \
+    X(STREAM_MESSAGES_DROPPED, false, "stream_messages_dropped",                                   \
+      "messages for streams that could not take them")                                             \
+    X(LOG_DROPPED, false, "log_dropped", "log lines dropped because stderr was slow")
+
+enum world_count {
+#define X(id, gauge, name, help) WORLD_##id,
+    WORLD_COUNT_LIST(X)
+#undef X
+        WORLD_COUNTS
+};
+
+struct world_count_name {
+    const char *name;
+    const char *help;
+    bool gauge;
+};
+
 /* `config` outlives the world. The log goes to the descriptor `log_fd`. NULL,
  * with one line on `errors`, if the system refuses. */
 struct world *world_new(const struct config *config, int log_fd, FILE *errors);
@@ -55,6 +93,9 @@ void world_free(struct world *w);
 /* To be called before world_run() if there is a store; without one, all is durable at
  * once. False: the system refuses. */
 bool world_keep(struct world *w, const struct world_store *store);
+
+/* To be called before world_run(), for one guest, who outlives it. False as above. */
+bool world_admit(struct world *w, struct world_guest *guest);
 
 const struct ports *world_ports(const struct world *w);
 
@@ -71,6 +112,9 @@ void world_stop(struct world *w);
 /* A log line that is written whatever the log level: what was asked for. */
 void world_answer(struct world *w, struct span line);
 
+/* What is counted, by enum world_count. */
+const struct world_count_name *world_count_name(enum world_count which);
+void world_counts(const struct world *w, uint64_t out[WORLD_COUNTS]);
 /* "name=value ..." of what the sockets and the log count. */
 void world_put_status(struct buf *out, const struct world *w);
 

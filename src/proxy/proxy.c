@@ -11,6 +11,7 @@
 #include "proxy/dispatch.h"
 #include "proxy/fork.h"
 #include "proxy/loop.h"
+#include "proxy/reach.h"
 #include "proxy/strip.h"
 #include "transaction/server.h"
 #include "upstream/own.h"
@@ -50,6 +51,13 @@ void proxy_free(struct proxy *p)
     free(p->message);
     free(p->fields);
     free(p);
+}
+
+bool proxy_reaches(const struct proxy *p, const struct binding *b)
+{
+    struct flow flow;
+
+    return reach_binding(p, b, &flow);
 }
 
 unsigned proxy_pending(const struct proxy *p)

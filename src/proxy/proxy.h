@@ -37,6 +37,9 @@ void proxy_binding_added(struct proxy *p, uint64_t aor_hash, uint32_t binding_id
  * phones it will tell again. */
 void proxy_aor_left(struct proxy *p, uint64_t aor_hash);
 
+/* Could the phone of this binding be called now? */
+bool proxy_reaches(const struct proxy *p, const struct binding *b);
+
 /* Forks that are running; for checks. */
 unsigned proxy_pending(const struct proxy *p);
 

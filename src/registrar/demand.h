@@ -19,7 +19,6 @@
 #define DEMAND_EXPIRES_MAX_S 86400
 
 struct registrar;
-struct upstream;
 
 struct demand {
     uint64_t since_ms;       /* the window began then */
@@ -53,10 +52,11 @@ uint32_t demand_expires_s(const struct demand *d, uint32_t base_s);
 bool demand_look(struct demand *d, uint64_t now_ms, uint64_t leases, uint32_t rate, bool waits,
                  uint32_t base_s);
 
-/* How many leases this upstream has, more or less. */
-uint64_t demand_leases(const struct registrar *r, const struct upstream *u);
 /* Looks at this upstream's demand; warns, not more than once a minute. */
 void demand_watch(struct registrar *r, unsigned upstream);
+
+/* How many leases this upstream has, about. */
+uint64_t demand_leases(const struct registrar *r);
 
 /* " NAME.rate=... NAME.needed=... NAME.expires=..." of each upstream. */
 void demand_put_status(struct buf *out, const struct registrar *r);

@@ -12,6 +12,7 @@
 
 #include "registrar/errand.h"
 #include "registrar/extras.h"
+#include "registrar/kick.h"
 #include "upstream/contact.h"
 
 /* CSeq counts from here: higher after every restart, below 2^31 until 2088. */
@@ -135,12 +136,7 @@ static void end_aor(struct registrar *r, struct aor *a)
     runtime_log(r->rt, LOG_WARN, "aor_ended",
                 "aor=%s reason=\"refused twice by the main registrar\"",
                 log_value(&room, aor_text(a)));
-    for (struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
-        if (b->flags & BINDING_TOMBSTONE)
-            continue;
-        location_bury(location_of(r), a, b->id, b->cseq, r->rt->now_ms + TOMBSTONE_MS);
-        runtime_count(r->rt, COUNTER_BINDING_REMOVED);
-    }
+    kick_bury(r, a, SPAN_NONE);
     lease_granted(r, a, 0);
 }
 
@@ -251,8 +247,7 @@ uint64_t lease_refresh_at_ms(const struct aor *a)
     return l->until_ms - left_ms;
 }
 
-/* When midreg itself has to act on the lease; UINT64_MAX: not at all. */
-static uint64_t own_action_ms(struct registrar *r, const struct aor *a, bool wanted)
+uint64_t lease_own_action_ms(struct registrar *r, const struct aor *a, bool wanted)
 {
     const struct lease *l = &a->lease;
     uint64_t at_ms = 0;
@@ -336,13 +331,13 @@ void lease_settle(struct registrar *r, uint64_t hash)
     if (!wanted && a->lease.means == MEANS_NONE && !a->lease.busy &&
         lease_possible(&a->lease, now_ms))
         let_lapse(r, a);
-    uint64_t action_ms = own_action_ms(r, a, wanted);
+    uint64_t action_ms = lease_own_action_ms(r, a, wanted);
     if (action_ms <= now_ms) {
         act_on_lease(r, a, wanted);
         a = location_find(location_of(r), hash);
         if (!a)
             return;
-        action_ms = own_action_ms(r, a, wanted);
+        action_ms = lease_own_action_ms(r, a, wanted);
     }
     if (is_spent(r, a)) {
         extras_forget(r, hash);

@@ -35,6 +35,10 @@ void lease_own_failed(struct registrar *r, struct aor *a, bool removes, int stat
  * 50 % to learn whether it can; spread by up to 5 %, always the same for an AOR. */
 uint64_t lease_refresh_at_ms(const struct aor *a);
 
+/* When midreg itself has to act on the lease, which is `wanted` or to be removed;
+ * UINT64_MAX: not at all. */
+uint64_t lease_own_action_ms(struct registrar *r, const struct aor *a, bool wanted);
+
 /* The next CSeq of this lease. */
 uint32_t lease_next_cseq(struct registrar *r, struct aor *a);
 

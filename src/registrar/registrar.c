@@ -557,6 +557,11 @@ void registrar_free(struct registrar *r)
     free(r);
 }
 
+const struct registrar_parts *registrar_parts(const struct registrar *r)
+{
+    return &r->with;
+}
+
 void registrar_durable(struct registrar *r)
 {
     answer_durable(r);

@@ -27,6 +27,8 @@ struct registrar_parts {
 /* NULL: no memory. Registers its timers. */
 struct registrar *registrar_new(const struct registrar_parts *parts);
 void registrar_free(struct registrar *r);
+/* What it was made with. */
+const struct registrar_parts *registrar_parts(const struct registrar *r);
 
 /* A REGISTER that is no retransmission of a running transaction. */
 void registrar_receive(struct registrar *r, const struct sip_message *request,

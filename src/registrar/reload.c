@@ -213,7 +213,7 @@ void reload_begin(struct registrar *r, struct upstream *u, const struct reload_o
         .began_ms = r->rt->now_ms,
         .next_us = r->rt->now_ms * 1000,
         .capacity = r->with.location->aors.mask,
-        .total = demand_leases(r, u),
+        .total = demand_leases(r),
     };
     runtime_log(r->rt, order->lost ? LOG_WARN : LOG_INFO, "reload_begun",
                 "upstream=%s leases=%llu reason=\"%s\"", u->config->name,

@@ -24,4 +24,5 @@ def usual(port, upstream, state_dir):
     return {"listen": ["%s:127.0.0.1:%d" % (transport, port) for transport in ("udp", "tcp")], "domains": ["example.com"],
             "auth": "none", "phone_expires": 60, "min_expires": 1, "upstream_expires": 600,
             "expires_jitter": 0, "state_dir": str(state_dir),
+            "admin": ["unix:%s/admin.sock" % state_dir],
             "upstream": {"pbx": {"address": upstream, "rate": 0}}}

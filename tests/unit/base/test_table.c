@@ -113,6 +113,31 @@ static void test_shrinks(void **state)
     table_fini(&t);
 }
 
+/* What is there all the time is seen once, though the table grows meanwhile. */
+static void test_walk_survives_growth(void **state)
+{
+    static unsigned seen[2000];
+    uint64_t at = 0;
+    void *value;
+    struct table t;
+
+    (void)state;
+    table_init(&t);
+    for (uint64_t i = 0; i < 500; i++)
+        assert_true(table_put(&t, i * 0x9e3779b97f4a7c15, &seen[i]));
+    for (uint64_t i = 500; table_walk(&t, &at, &value);) {
+        if (value)
+            ++*(unsigned *)value;
+        if (i < 2000) {
+            assert_true(table_put(&t, i * 0x9e3779b97f4a7c15, &seen[i]));
+            i++;
+        }
+    }
+    for (unsigned i = 0; i < 500; i++)
+        assert_int_equal(seen[i], 1);
+    table_fini(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -120,6 +145,7 @@ int main(void)
         cmocka_unit_test(test_key_zero_and_replace),
         cmocka_unit_test(test_model),
         cmocka_unit_test(test_shrinks),
+        cmocka_unit_test(test_walk_survives_growth),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

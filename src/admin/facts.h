@@ -1,0 +1,59 @@
+/*
+ * admin/facts: what the core answers, as copies: plain data, no pointer into the core.
+ *
+ * Made by desk.c on the core thread in the memory of the ask; read by view.c and
+ * metrics.c on the admin thread.
+ */
+#ifndef MIDREG_ADMIN_FACTS_H
+#define MIDREG_ADMIN_FACTS_H
+
+#include "base/counters.h"
+#include "config/config.h"
+#include "location/record.h"
+#include "net/world.h"
+#include "registrar/report.h"
+
+struct facts_upstream {
+    const char *name;
+    struct address address;
+    struct address contact; /* ours, as it is told */
+    enum upstream_openness openness;
+    struct report_upstream registrar;
+};
+
+/* All but the AORs. */
+struct facts {
+    struct counters counters;
+    uint64_t world[WORLD_COUNTS];
+    uint64_t aors;
+    uint64_t bindings;
+    uint64_t location_bytes;
+    uint64_t transactions;
+    uint64_t waiting; /* REGISTERs that wait or are on their way */
+    bool kept;        /* there is a store */
+    bool behind;      /* not everything is with the disk yet */
+    bool alarm;       /* for too long */
+    enum config_auth auth;
+    unsigned upstreams;
+    struct facts_upstream upstream[CONFIG_UPSTREAMS_MAX];
+};
+
+/* A record as it was. A binding that cannot be reached has BINDING_UNREACHABLE. */
+struct facts_aor {
+    struct facts_aor *next;
+    const struct aor *record; /* its timer means nothing */
+    const char *upstream;     /* that serves it */
+    enum report_action action;
+    uint64_t action_ms; /* of report_lease() */
+};
+
+struct facts_page {
+    uint64_t now_ms; /* the core's clock, which the records' times are of */
+    struct facts_aor *first;
+    struct facts_aor *last;
+    unsigned count;
+    bool more;      /* there may be more behind: */
+    uint64_t after; /* where the next page begins */
+};
+
+#endif

@@ -1,0 +1,44 @@
+/*
+ * registrar/report: see the header.
+ *
+ * Called by the admin surface between messages, on the core thread.
+ */
+#include "registrar/report.h"
+
+#include "registrar/driver.h"
+#include "registrar/lease.h"
+
+void report_upstream(const struct registrar *r, unsigned upstream, struct report_upstream *out)
+{
+    const struct demand *d = &r->demand[upstream];
+
+    *out = (struct report_upstream){
+        .rate = r->pacer[upstream].rate,
+        .needed_milli = demand_needed(d, demand_leases(r)),
+        .expires_s = demand_expires_s(d, r->upstream_expires_s),
+    };
+    for (unsigned i = 0; i < PACER_CLASSES; i++)
+        out->waiting += r->pacer[upstream].queue[i].count;
+}
+
+enum report_action report_lease(struct registrar *r, const struct aor *a, uint64_t *at_ms)
+{
+    uint64_t now_ms = r->rt->now_ms;
+    bool wanted = aor_live_count(a, now_ms) > 0;
+    bool held = lease_held(&a->lease, now_ms);
+
+    *at_ms = 0;
+    if (a->lease.busy)
+        return REPORT_BUSY;
+    if (wanted && a->lease.means == MEANS_NONE) {
+        *at_ms = held ? lease_refresh_at_ms(a) : now_ms;
+        return REPORT_PHONE;
+    }
+    uint64_t action_ms = lease_own_action_ms(r, a, wanted);
+    if (action_ms == UINT64_MAX)
+        return REPORT_NOTHING;
+    *at_ms = action_ms;
+    if (!wanted)
+        return REPORT_REMOVES;
+    return held ? REPORT_REFRESHES : REPORT_REGISTERS;
+}

@@ -1,0 +1,94 @@
+"""The admin surface: asked over HTTP by a Unix socket and by TCP."""
+import http.client
+import json
+import socket
+import subprocess
+
+from toolkit.endpoint import poll
+from toolkit.midreg import free_port
+
+
+class UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("localhost", timeout=10)
+        self.path = str(path)
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(10)
+        self.sock.connect(self.path)
+
+
+def ask(connection, path, method="GET", **headers):
+    """(status, body)."""
+    connection.request(method, path, headers={k.replace("_", "-"): v for k, v in headers.items()})
+    answer = connection.getresponse()
+    body = answer.read().decode()
+    connection.close()
+    return answer.status, json.loads(body) if answer.headers["Content-Type"] == "application/json" else body
+
+
+def unix(house, path, method="GET", **headers):
+    return ask(UnixConnection(house.directory / "state" / "admin.sock"), path, method, **headers)
+
+
+def test_list_search_and_paging(house):
+    house.start()
+    users = {"u%d" % i for i in range(5)}
+    for user in users:
+        house.registered(user)
+    seen, after = set(), ""
+    while after is not None:
+        status, page = unix(house, "/api/aors?limit=2" + (after and "&after=" + after))
+        assert status == 200 and len(page["aors"]) <= 2
+        seen |= {row["aor"] for row in page["aors"]}
+        after = page["next"]
+    assert seen == {"sip:%s@example.com" % user for user in users}
+    assert [row["aor"] for row in unix(house, "/api/aors?search=U3")[1]["aors"]] == ["sip:u3@example.com"]
+
+
+def test_show_and_kick(house):
+    house.start()
+    al = house.registered("al")
+    status, shown = unix(house, "/api/aors/sip%3Aal%40example.com")
+    assert status == 200 and shown["bindings"][0]["contact"] == al.uri and shown["lease"]["state"] == "held"
+    assert unix(house, "/api/aors/al/kick?contact=sip:x@y", "POST")[0] == 404
+    assert unix(house, "/api/aors/al/kick", "POST") == (200, {"kicked": 1})
+    assert al.query().contacts == [] and unix(house, "/api/aors/al")[0] == 404
+    poll(lambda: any(r.removes for r in house.registrar.registers), "Expires: 0 upstream")
+
+
+def test_metrics_are_what_prometheus_reads(house):
+    house.start()
+    status, text = unix(house, "/metrics")
+    done = subprocess.run(["promtool", "check", "metrics"], input=text, capture_output=True, text=True, check=False)
+    assert status == 200 and done.returncode == 0 and not done.stderr, done.stderr
+
+
+def test_bad_requests_are_told_why(house):
+    house.start()
+    for path, method, status in (("/nix", "GET", 404), ("/api/status", "POST", 405), ("/api/aors?limit=0", "GET", 400),
+                                 ("/api/aors?after=x", "GET", 400), ("/api/status?x=1", "GET", 400)):
+        got, body = unix(house, path, method)
+        assert got == status and body["remedy"]
+
+
+def test_over_tcp_no_foreign_page_can_ask(house):
+    port = free_port()
+    house.start(admin=["127.0.0.1:%d" % port])
+    house.registered("al")
+
+    def tcp(*args, **headers):
+        return ask(http.client.HTTPConnection("127.0.0.1", port, timeout=10), *args, **headers)
+    assert tcp("/api/status")[0] == 200
+    assert tcp("/api/status", Host="evil.example")[0] == 403
+    assert tcp("/api/aors/al/kick", "POST")[0] == 403
+    assert tcp("/api/aors/al/kick", "POST", X_Midreg="1")[0] == 200
+
+
+def test_a_socket_that_nobody_listens_on_is_replaced(house):
+    house.start()
+    house.midreg.kill()
+    assert (house.directory / "state" / "admin.sock").exists()
+    house.midreg = house.run(house.midreg.config_file)
+    assert unix(house, "/api/status")[1]["pid"] == house.midreg.process.pid
