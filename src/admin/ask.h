@@ -15,13 +15,24 @@
 
 #define ASKS_MAX 64
 
-enum ask_kind { ASK_FACTS, ASK_LIST, ASK_SHOW, ASK_KICK };
+enum ask_kind {
+    ASK_FACTS,
+    ASK_LIST,
+    ASK_SHOW,
+    ASK_KICK,
+    ASK_RELOAD,      /* of an upstream, or of all */
+    ASK_RELOAD_STOP, /* likewise */
+    ASK_RELOAD_AOR,
+};
 
 enum ask_result {
     ASK_DONE,
-    ASK_BAD_AOR,    /* the text is none */
-    ASK_NO_AOR,     /* nobody is registered there */
-    ASK_NO_CONTACT, /* the AOR has no such contact */
+    ASK_BAD_AOR,     /* the text is none */
+    ASK_NO_AOR,      /* nobody is registered there */
+    ASK_NO_CONTACT,  /* the AOR has no such contact */
+    ASK_NO_UPSTREAM, /* there is none of this name */
+    ASK_DOWN,        /* the upstream does not answer */
+    ASK_RUNNING,     /* a reload of it is running */
     ASK_NO_MEMORY,
 };
 
@@ -33,11 +44,14 @@ struct ask {
     bool given_up; /* nobody waits for it any more; under the lock */
 
     /* The question; texts lie in the arena. */
-    struct span text;    /* ASK_LIST: to be found, in lower case, or empty; else an AOR as people
-                            write it */
-    struct span contact; /* ASK_KICK; p NULL: all */
-    uint64_t after;      /* ASK_LIST: 0, or of the page before */
-    unsigned limit;      /* ASK_LIST */
+    struct span text;     /* ASK_LIST: to be found, in lower case, or empty; else an AOR as people
+                             write it */
+    struct span contact;  /* ASK_KICK; p NULL: all */
+    uint64_t after;       /* ASK_LIST: 0, or of the page before */
+    unsigned limit;       /* ASK_LIST */
+    struct span upstream; /* ASK_RELOAD, ASK_RELOAD_STOP: its name; p NULL: all */
+    uint32_t rate;        /* ASK_RELOAD: at most so many a second; 0: as the pacer lets them */
+    bool dry;             /* ASK_RELOAD: only counts */
 
     /* The core's while it works on it. */
     uint64_t since_us; /* it was begun; 0: it was not */
@@ -45,7 +59,7 @@ struct ask {
 
     /* The answer. */
     enum ask_result result;
-    struct facts *facts;     /* ASK_FACTS */
+    struct facts *facts;     /* ASK_FACTS, and what is done with reloads */
     struct facts_page *page; /* ASK_LIST, ASK_SHOW: one, or none */
     unsigned kicked;
 };

@@ -48,6 +48,8 @@ static bool put_upstream(const struct desk *d, struct ask *a, unsigned i)
 {
     const struct upstream *u = &d->core->upstreams->list[i];
     struct facts_upstream *out = &a->facts->upstream[i];
+    const struct reload *reload = registrar_reload(d->at.registrar, u);
+    uint64_t now_ms = d->core->rt->now_ms;
 
     *out = (struct facts_upstream){
         .name = copy_text(&a->arena, u->config->name),
@@ -55,7 +57,14 @@ static bool put_upstream(const struct desk *d, struct ask *a, unsigned i)
         .contact = u->contact,
         .openness = u->openness,
     };
+    out->state = u->health.state;
+    out->state_s = (now_ms - u->health.since_ms) / 1000;
+    out->rtt_ms = u->health.rtt_ms;
     report_upstream(d->at.registrar, i, &out->registrar);
+    out->reload = *reload;
+    if (reload->number)
+        out->reload_s =
+            ((reload->state == RELOAD_IDLE ? reload->ended_ms : now_ms) - reload->began_ms) / 1000;
     return out->name != NULL;
 }
 
@@ -262,6 +271,63 @@ static enum ask_result answer_kick(const struct desk *d, struct ask *a)
     return a->kicked ? ASK_DONE : ASK_NO_CONTACT;
 }
 
+/* ---- reloads ------------------------------------------------------------------- */
+
+static bool is_asked(const struct ask *a, const struct upstream *u)
+{
+    return !a->upstream.p || span_eq(a->upstream, span_of(u->config->name));
+}
+
+/* Of all that are asked for, or of none. */
+static enum ask_result check_reload(const struct desk *d, const struct ask *a)
+{
+    const struct upstreams *all = d->core->upstreams;
+    unsigned asked = 0;
+
+    for (unsigned i = 0; i < all->count; i++) {
+        const struct upstream *u = &all->list[i];
+
+        if (!is_asked(a, u))
+            continue;
+        asked++;
+        if (a->kind == ASK_RELOAD && !upstream_is_up(u))
+            return ASK_DOWN;
+        if (a->kind == ASK_RELOAD && registrar_reload(d->at.registrar, u)->state != RELOAD_IDLE)
+            return ASK_RUNNING;
+    }
+    return asked ? ASK_DONE : ASK_NO_UPSTREAM;
+}
+
+static enum ask_result answer_reload(const struct desk *d, struct ask *a)
+{
+    const struct reload_order order = {.dry = a->dry, .rate = a->rate, .why = "asked for"};
+    struct upstreams *all = d->core->upstreams;
+    enum ask_result checked = check_reload(d, a);
+
+    if (checked != ASK_DONE)
+        return checked;
+    for (unsigned i = 0; i < all->count; i++) {
+        if (is_asked(a, &all->list[i]) && a->kind == ASK_RELOAD)
+            reload_begin(d->at.registrar, &all->list[i], &order);
+        else if (is_asked(a, &all->list[i]))
+            reload_stop(d->at.registrar, &all->list[i]);
+    }
+    return answer_facts(d, a);
+}
+
+static enum ask_result answer_reload_aor(const struct desk *d, struct ask *a)
+{
+    struct aor *record;
+    enum ask_result found = find(d, a, &record);
+
+    if (found != ASK_DONE)
+        return found;
+    if (!upstream_is_up(upstreams_of(d->core->upstreams, record->hash)))
+        return ASK_DOWN;
+    (void)registrar_reload_one(d->at.registrar, record->hash);
+    return answer_facts(d, a);
+}
+
 /* ---- turns --------------------------------------------------------------------- */
 
 /* False: it is not done yet. */
@@ -286,6 +352,13 @@ static bool work_on(struct desk *d, struct ask *a, uint64_t until_us)
         return true;
     case ASK_KICK:
         a->result = answer_kick(d, a);
+        return true;
+    case ASK_RELOAD:
+    case ASK_RELOAD_STOP:
+        a->result = answer_reload(d, a);
+        return true;
+    case ASK_RELOAD_AOR:
+        a->result = answer_reload_aor(d, a);
         return true;
     }
     return true;

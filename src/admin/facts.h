@@ -11,6 +11,7 @@
 #include "config/config.h"
 #include "location/record.h"
 #include "net/world.h"
+#include "registrar/reload.h"
 #include "registrar/report.h"
 
 struct facts_upstream {
@@ -18,7 +19,12 @@ struct facts_upstream {
     struct address address;
     struct address contact; /* ours, as it is told */
     enum upstream_openness openness;
+    enum health_state state;
+    uint64_t state_s; /* in this state since so many seconds */
+    uint32_t rtt_ms;  /* of its last answered ping */
     struct report_upstream registrar;
+    struct reload reload; /* its timer means nothing */
+    uint64_t reload_s;    /* so many seconds it has taken, or took */
 };
 
 /* All but the AORs. */

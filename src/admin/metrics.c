@@ -82,6 +82,21 @@ static double open_of(const struct facts_upstream *u)
     return u->openness == UPSTREAM_OPEN;
 }
 
+static double up_of(const struct facts_upstream *u)
+{
+    return u->state == HEALTH_UP;
+}
+
+static double rtt_of(const struct facts_upstream *u)
+{
+    return u->rtt_ms / 1000.0;
+}
+
+static double reloading_of(const struct facts_upstream *u)
+{
+    return u->reload.state != RELOAD_IDLE;
+}
+
 static const struct {
     const char *name;
     const char *help;
@@ -92,6 +107,9 @@ static const struct {
     {"midreg_upstream_rate_needed", "REGISTERs a second that its leases need", needed_of},
     {"midreg_upstream_expires_seconds", "expiry that is asked of it", expires_of},
     {"midreg_upstream_registers_waiting", "REGISTERs that wait for their turn", waiting_of},
+    {"midreg_upstream_up", "1: it answers", up_of},
+    {"midreg_upstream_rtt_seconds", "time to the answer of the last ping", rtt_of},
+    {"midreg_upstream_reloading", "1: its leases are being registered again", reloading_of},
     {"midreg_upstream_open", "1: it challenges nobody, so its word proves nothing", open_of},
 };
 

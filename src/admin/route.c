@@ -12,8 +12,18 @@
 
 #include <stdlib.h>
 
-enum { HTTP_OK = 200, HTTP_BAD = 400, HTTP_FORBIDDEN = 403, HTTP_NOT_FOUND = 404 };
+enum {
+    HTTP_OK = 200,
+    HTTP_ACCEPTED = 202,
+    HTTP_CONFLICT = 409,
+    HTTP_BAD = 400,
+    HTTP_FORBIDDEN = 403,
+    HTTP_NOT_FOUND = 404
+};
 enum { HTTP_METHOD = 405, HTTP_INTERNAL = 500, HTTP_UNAVAILABLE = 503 };
+
+/* Of a reload, REGISTERs a second; what the option rate takes, too. */
+#define RATE_MAX 100000
 
 struct endpoint {
     const char *path;   /* all of it, or what an AOR stands behind: */
@@ -24,8 +34,8 @@ struct endpoint {
     json_t *(*view)(const struct ask *a, const struct self *self); /* NULL: metrics */
 };
 
-static const char *const parameter_names[ROUTE_PARAMETERS] = {"search", "after", "limit",
-                                                              "contact"};
+static const char *const parameter_names[ROUTE_PARAMETERS] = {
+    "search", "after", "limit", "contact", "upstream", "rate", "dry-run"};
 
 enum route_parameter route_parameter_of(const char *name)
 {
@@ -73,6 +83,10 @@ static const struct endpoint endpoints[] = {
     {"/api/upstreams", NULL, "GET", ASK_FACTS, 0, upstreams},
     {"/api/aors", NULL, "GET", ASK_LIST, 1 << ROUTE_SEARCH | 1 << ROUTE_AFTER | 1 << ROUTE_LIMIT,
      list},
+    {"/api/reload", NULL, "POST", ASK_RELOAD,
+     1 << ROUTE_UPSTREAM | 1 << ROUTE_RATE | 1 << ROUTE_DRY_RUN, upstreams},
+    {"/api/reload/stop", NULL, "POST", ASK_RELOAD_STOP, 1 << ROUTE_UPSTREAM, upstreams},
+    {"/api/aors/", "/reload", "POST", ASK_RELOAD_AOR, 0, upstreams},
     {"/api/aors/", "/kick", "POST", ASK_KICK, 1 << ROUTE_CONTACT, kick},
     {"/api/aors/", "", "GET", ASK_SHOW, 0, show},
 };
@@ -155,18 +169,27 @@ static bool read_parameters(const struct endpoint *e, const struct route_request
 {
     const char *limit = rq->parameter[ROUTE_LIMIT];
     const char *after = rq->parameter[ROUTE_AFTER];
+    const char *rate = rq->parameter[ROUTE_RATE];
+    const char *dry = rq->parameter[ROUTE_DRY_RUN];
     uint32_t count = ROUTE_LIMIT_DEFAULT;
 
     for (unsigned i = 0; i < ROUTE_PARAMETERS; i++)
         if (rq->unknown || (rq->parameter[i] && !(e->parameters >> i & 1)))
             return refuse(reply, HTTP_BAD, "a parameter that is not known here, or stands twice",
-                          "/api/aors takes search, after and limit, kick takes contact");
+                          "/api/aors takes search, after and limit, kick takes contact, reload "
+                          "takes upstream, rate and dry-run");
     if (limit && (!span_u32(span_of(limit), &count) || count < 1 || count > ROUTE_LIMIT_MAX))
         return refuse(reply, HTTP_BAD, "limit is no number from 1 to 1000",
                       "leave it out for 100, and page on with after");
     if (after && !view_read_cursor(after, &a->after))
         return refuse(reply, HTTP_BAD, "after is no cursor",
                       "give the value of next of the page before, or leave it out");
+    if (rate && (!span_u32(span_of(rate), &a->rate) || a->rate < 1 || a->rate > RATE_MAX))
+        return refuse(reply, HTTP_BAD, "rate is no number from 1 to 100000",
+                      "leave it out to reload as fast as the upstream takes it");
+    if (dry && strcmp(dry, "0") != 0 && strcmp(dry, "1") != 0)
+        return refuse(reply, HTTP_BAD, "dry-run is neither 0 nor 1", "write dry-run=1");
+    a->dry = dry && *dry == '1';
     a->limit = count;
     return true;
 }
@@ -176,6 +199,7 @@ static bool copy_texts(const struct route_request *rq, struct span aor, struct a
 {
     const char *search = rq->parameter[ROUTE_SEARCH];
     const char *contact = rq->parameter[ROUTE_CONTACT];
+    const char *upstream = rq->parameter[ROUTE_UPSTREAM];
 
     if (search)
         aor = span_of(search);
@@ -183,7 +207,9 @@ static bool copy_texts(const struct route_request *rq, struct span aor, struct a
         a->text = arena_copy(&a->arena, aor);
     if (contact)
         a->contact = arena_copy(&a->arena, span_of(contact));
-    return (!aor.p || a->text.p) && (!contact || a->contact.p);
+    if (upstream)
+        a->upstream = arena_copy(&a->arena, span_of(upstream));
+    return (!aor.p || a->text.p) && (!contact || a->contact.p) && (!upstream || a->upstream.p);
 }
 
 static const struct endpoint *find(const struct route_request *rq, struct span *aor,
@@ -204,8 +230,8 @@ static const struct endpoint *find(const struct route_request *rq, struct span *
         return NULL;
     }
     (void)refuse(reply, HTTP_NOT_FOUND, "there is no such path",
-                 "there are /metrics, /api/status, /api/upstreams, /api/aors, /api/aors/AOR and "
-                 "/api/aors/AOR/kick");
+                 "there are /metrics, /api/status, /api/upstreams, /api/aors, /api/aors/AOR, "
+                 "/api/aors/AOR/kick, /api/aors/AOR/reload, /api/reload and /api/reload/stop");
     return NULL;
 }
 
@@ -253,7 +279,8 @@ void route_answer(const struct endpoint *at, const struct ask *ask, const struct
     switch (ask->result) {
     case ASK_DONE:
         if (at->view)
-            reply_json(reply, HTTP_OK, at->view(ask, self));
+            reply_json(reply, ask->kind >= ASK_RELOAD ? HTTP_ACCEPTED : HTTP_OK,
+                       at->view(ask, self));
         else
             answer_metrics(ask, self, reply);
         break;
@@ -268,6 +295,18 @@ void route_answer(const struct endpoint *at, const struct ask *ask, const struct
     case ASK_NO_CONTACT:
         (void)refuse(reply, HTTP_NOT_FOUND, "it has no such contact",
                      "/api/aors/AOR lists its contacts");
+        break;
+    case ASK_NO_UPSTREAM:
+        (void)refuse(reply, HTTP_NOT_FOUND, "there is no upstream of this name",
+                     "/api/upstreams lists them");
+        break;
+    case ASK_DOWN:
+        (void)refuse(reply, HTTP_CONFLICT, "the upstream does not answer",
+                     "nothing to do: its leases are registered again when it is back");
+        break;
+    case ASK_RUNNING:
+        (void)refuse(reply, HTTP_CONFLICT, "a reload of this upstream is running",
+                     "wait for its end, or stop it with /api/reload/stop");
         break;
     case ASK_NO_MEMORY:
         (void)refuse(reply, HTTP_UNAVAILABLE, "out of memory", "ask again later");

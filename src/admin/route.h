@@ -13,7 +13,16 @@
 #define ROUTE_LIMIT_DEFAULT 100
 #define ROUTE_LIMIT_MAX     1000
 
-enum route_parameter { ROUTE_SEARCH, ROUTE_AFTER, ROUTE_LIMIT, ROUTE_CONTACT, ROUTE_PARAMETERS };
+enum route_parameter {
+    ROUTE_SEARCH,
+    ROUTE_AFTER,
+    ROUTE_LIMIT,
+    ROUTE_CONTACT,
+    ROUTE_UPSTREAM,
+    ROUTE_RATE,
+    ROUTE_DRY_RUN,
+    ROUTE_PARAMETERS
+};
 
 /* NULL: no such. */
 struct route_request {

@@ -72,10 +72,36 @@ const char *view_openness(enum upstream_openness o)
     return "unknown";
 }
 
+static const char *reload_state(const struct reload *r)
+{
+    switch (r->state) {
+    case RELOAD_WALKING:
+        return "running";
+    case RELOAD_ENDING:
+        return "ending";
+    case RELOAD_IDLE:
+        break;
+    }
+    return "idle";
+}
+
+static json_t *reload(const struct facts_upstream *u)
+{
+    const struct reload *r = &u->reload;
+
+    return json_pack("{s:s, s:o, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "state",
+                     reload_state(r), "number", number(r->number), "lost", (int)r->lost, "dry_run",
+                     (int)r->dry, "total", number(r->total), "seen", number(r->seen), "done",
+                     number(r->done), "failed", number(r->failed), "due", number(r->marked),
+                     "pending", number(r->pending), "seconds", number(u->reload_s));
+}
+
 static json_t *upstream(const struct facts_upstream *u)
 {
-    return json_pack("{s:s, s:o, s:o, s:s, s:o, s:f, s:o, s:o}", "name", u->name, "address",
-                     address(&u->address), "contact", address(&u->contact), "openness",
+    return json_pack("{s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:s, s:o, s:f, s:o, s:o}", "name",
+                     u->name, "state", u->state == HEALTH_UP ? "up" : "down", "state_s",
+                     number(u->state_s), "rtt_ms", number(u->rtt_ms), "reload", reload(u),
+                     "address", address(&u->address), "contact", address(&u->contact), "openness",
                      view_openness(u->openness), "rate", number(u->registrar.rate), "needed",
                      (double)u->registrar.needed_milli / 1000, "expires",
                      number(u->registrar.expires_s), "waiting", number(u->registrar.waiting));

@@ -92,3 +92,53 @@ def test_a_socket_that_nobody_listens_on_is_replaced(house):
     assert (house.directory / "state" / "admin.sock").exists()
     house.midreg = house.run(house.midreg.config_file)
     assert unix(house, "/api/status")[1]["pid"] == house.midreg.process.pid
+
+
+def reload_of(house):
+    return unix(house, "/api/upstreams")[1]["upstreams"][0]["reload"]
+
+
+def test_reload(house):
+    house.start()
+    for user in ("al", "bo", "cy"):
+        house.registered(user)
+    before = len(house.registrar.registers)
+    status, begun = unix(house, "/api/reload?upstream=pbx", "POST")
+    assert status == 202 and begun["upstreams"][0]["reload"]["number"] == 1
+    poll(lambda: reload_of(house)["state"] == "idle", "it ends")
+    ended = reload_of(house)
+    assert (ended["total"], ended["done"], ended["failed"], ended["due"]) == (3, 3, 0, 0)
+    assert len(house.registrar.registers) == before + 3
+    assert unix(house, "/api/aors/bo/reload", "POST")[0] == 202
+    house.registrar.wait_register("bo", count=3)
+    assert unix(house, "/api/reload?dry-run=1", "POST")[0] == 202
+    poll(lambda: reload_of(house)["state"] == "idle", "it ends")
+    assert reload_of(house)["done"] == 3 and reload_of(house)["dry_run"]
+    assert len(house.registrar.registers) == before + 4
+
+
+def test_reload_slowly_and_stopped(house):
+    house.start()
+    for user in ("al", "bo", "cy", "di", "ed"):
+        house.registered(user)
+    assert unix(house, "/api/reload?rate=1", "POST")[0] == 202
+    assert unix(house, "/api/reload", "POST")[0] == 409
+    assert unix(house, "/api/reload/stop", "POST")[0] == 202
+    poll(lambda: reload_of(house)["state"] == "idle", "it ends")
+    assert reload_of(house)["done"] < 5
+
+
+def test_reloads_that_cannot_be(house):
+    house.start(upstream={"ping-interval": 1})
+    house.registered("al")
+    for path, status in {"/api/reload?upstream=nobody": 404, "/api/reload?rate=0": 400, "/api/reload?rate=x": 400,
+                         "/api/reload?dry-run=yes": 400, "/api/reload?limit=1": 400, "/api/aors/zz/reload": 404}.items():
+        answer = unix(house, path, "POST")
+        assert answer[0] == status and answer[1]["remedy"], path
+    assert unix(house, "/api/reload")[0] == 405
+    house.registrar.state = "silent"
+    house.midreg.wait_log("event=upstream_down", timeout=10)
+    for path in ("/api/reload", "/api/aors/al/reload"):
+        assert unix(house, path, "POST")[0] == 409
+    assert unix(house, "/api/upstreams")[1]["upstreams"][0]["state"] == "down"
+    assert 'midreg_upstream_up{upstream="pbx"} 0' in unix(house, "/metrics")[1]
