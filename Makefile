@@ -1,5 +1,5 @@
 # Everything of substance stands in tools/; each target is one script.
-.PHONY: all run demo test verify soak fuzz bench bench-quick check clean
+.PHONY: all run demo test verify soak fuzz bench bench-quick bench-load check clean
 
 all:
 	@tools/install-deps build
@@ -44,6 +44,12 @@ bench:
 bench-quick:
 	@tools/install-deps bench
 	@exec tools/bench --quick
+
+# How long a start reads a million stored AORs, against sqlite3.
+bench-load:
+	@tools/install-deps bench
+	@CC=gcc tools/build build-bench --buildtype=release -Dtests=false -Dbench=true
+	@exec bench/load-store
 
 check:
 	@tools/check-rooms

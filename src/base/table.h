@@ -29,6 +29,12 @@ void table_fini(struct table *t);
 
 /* The value of `key`, or NULL. */
 void *table_find(const struct table *t, uint64_t key);
+/* Fetches what table_find() and table_put() will read, while the caller does other work. */
+static inline void table_prefetch(const struct table *t, uint64_t key)
+{
+    if (t->entries)
+        __builtin_prefetch(&t->entries[key & t->mask]);
+}
 /* Sets or replaces. False: no memory, nothing changed. */
 bool table_put(struct table *t, uint64_t key, void *value);
 /* The value that was removed, or NULL. */

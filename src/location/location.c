@@ -129,11 +129,17 @@ struct aor *location_restore(struct location *l, const struct aor *image)
     const struct ports *ports = l->rt->ports;
     int64_t ahead_ms = (int64_t)(ports->wall_s(ports->world) * 1000) - (int64_t)l->rt->now_ms;
     uint64_t hash = location_hash(l, aor_text(image));
-    struct aor *a = location_find(l, hash) ? NULL : malloc(image->size);
+    struct aor *a;
 
+    table_prefetch(&l->aors, hash);
+    a = malloc(image->size);
     if (!a)
         return NULL;
     memcpy(a, image, image->size);
+    if (location_find(l, hash)) {
+        free(a);
+        return NULL;
+    }
     memset(&a->timer, 0, sizeof a->timer);
     a->hash = hash;
     a->sequence = 0;

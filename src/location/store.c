@@ -1,5 +1,5 @@
 /*
- * location/store: opening, writing and the schema; store_load.c reads.
+ * location/store: opening, writing and the schema; store_load.c and store_rows.c read.
  *
  * Called by run.c (main thread, before the loop) and by the writer thread. A record
  * is always written whole: its old bindings go, its new ones come, in one
@@ -204,7 +204,6 @@ void store_close(struct store *s)
         return;
     close_file(s);
     free(s->path);
-    free(s->record);
     free(s);
 }
 

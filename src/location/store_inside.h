@@ -1,5 +1,5 @@
 /*
- * location/store_inside: what store.c and store_load.c share.
+ * location/store_inside: what store.c and those who read the file back share.
  *
  * Nobody else includes this.
  */
@@ -32,8 +32,6 @@ struct store {
     int version; /* of the schema, as found; 0: the file was new */
     sqlite3_stmt *statement[STORE_STATEMENTS];
     const struct store_listeners *listeners;
-    char *record; /* store_load.c: the image that is being put together */
-    size_t record_room;
 };
 
 #endif
