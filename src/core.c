@@ -8,6 +8,7 @@
 
 #include "location/journal.h"
 #include "proxy/proxy.h"
+#include "registrar/events.h"
 #include "registrar/registrar.h"
 #include "sip/header.h"
 #include "transaction/client.h"
@@ -21,6 +22,7 @@ struct core {
     struct journal journal;
     struct transactions transactions;
     struct upstreams upstreams;
+    struct event_sockets events;
     struct registrar *registrar;
     struct proxy *proxy;
     struct sip_message message; /* the one being handled: too large for the stack */
@@ -86,6 +88,7 @@ struct core *core_new(const struct config *config, const struct ports *ports, co
         .journal = &c->journal,
         .transactions = &c->transactions,
         .upstreams = &c->upstreams,
+        .events = &c->events,
     });
     c->proxy = proxy_new(&(struct proxy_parts){
         .rt = &c->rt,
@@ -98,6 +101,8 @@ struct core *core_new(const struct config *config, const struct ports *ports, co
         core_free(c);
         return NULL;
     }
+    const struct event_socket_user user = registrar_events(c->registrar);
+    event_sockets_init(&c->events, &c->rt, &c->upstreams, &user);
     return c;
 }
 
@@ -107,6 +112,7 @@ void core_free(struct core *c)
         return;
     proxy_free(c->proxy);
     registrar_free(c->registrar);
+    event_sockets_fini(&c->events);
     transactions_fini(&c->transactions);
     journal_fini(&c->journal);
     location_fini(&c->location);
@@ -117,6 +123,7 @@ void core_free(struct core *c)
 void core_start(struct core *c)
 {
     upstreams_start(&c->upstreams);
+    event_sockets_start(&c->events);
 }
 
 void core_begin(struct core *c)
@@ -169,6 +176,11 @@ static bool is_too_large(const struct core *c, const struct flow *from)
 void core_receive(struct core *c, const struct flow *from, struct span message)
 {
     struct sip_fault fault = {0};
+
+    if (from->transport == TRANSPORT_BYTES) {
+        event_sockets_receive(&c->events, from, message);
+        return;
+    }
     enum sip_parsed parsed = sip_parse(message, &c->message, &fault);
 
     if (parsed == SIP_PARSED && lacks_length(c, from)) {
@@ -202,6 +214,11 @@ void core_receive(struct core *c, const struct flow *from, struct span message)
 
 void core_flow_closed(struct core *c, const struct flow *flow)
 {
+    if (flow->transport == TRANSPORT_BYTES) {
+        event_sockets_flow_closed(&c->events, flow);
+        c->rt.ports->stream_close(c->rt.ports->world, flow);
+        return;
+    }
     upstreams_flow_closed(&c->upstreams, flow);
     client_flow_closed(&c->transactions, flow);
     registrar_flow_closed(c->registrar, flow);
@@ -274,6 +291,7 @@ void core_put_status(struct buf *out, const struct core *c)
     put_size(out, "location_bytes", c->location.bytes);
     put_size(out, "transactions", c->transactions.servers.used + c->transactions.clients.used);
     registrar_put_status(out, c->registrar);
+    event_sockets_put_status(out, &c->events);
 }
 
 struct registrar *core_registrar(struct core *c)

@@ -34,8 +34,8 @@ void core_start(struct core *c);
 
 /* Reads the clock. */
 void core_begin(struct core *c);
-/* One datagram, or one message of a stream (sip/framer.h). The bytes may be
- * reused when it returns. */
+/* One datagram, one message of a stream (sip/framer.h), or some of what a connection
+ * of TRANSPORT_BYTES brings. The bytes may be reused when it returns. */
 void core_receive(struct core *c, const struct flow *from, struct span message);
 /* A stream connection is gone, or could not be made. */
 void core_flow_closed(struct core *c, const struct flow *flow);

@@ -194,7 +194,7 @@ static const struct {
 } transports[] = {
     [TRANSPORT_UDP] = {"udp", "UDP"}, [TRANSPORT_TCP] = {"tcp", "TCP"},
     [TRANSPORT_TLS] = {"tls", "TLS"}, [TRANSPORT_WS] = {"ws", "WS"},
-    [TRANSPORT_WSS] = {"wss", "WSS"},
+    [TRANSPORT_WSS] = {"wss", "WSS"}, [TRANSPORT_BYTES] = {"bytes", "BYTES"},
 };
 
 const char *transport_name(enum transport t)

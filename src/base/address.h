@@ -20,7 +20,14 @@ struct address {
     uint8_t zero;
 };
 
-enum transport { TRANSPORT_UDP, TRANSPORT_TCP, TRANSPORT_TLS, TRANSPORT_WS, TRANSPORT_WSS };
+enum transport {
+    TRANSPORT_UDP,
+    TRANSPORT_TCP,
+    TRANSPORT_TLS,
+    TRANSPORT_WS,
+    TRANSPORT_WSS,
+    TRANSPORT_BYTES /* TCP that carries no SIP: opened by us alone, read as it comes */
+};
 
 /*
  * Where a peer is reached: a UDP remote address over one of our sockets, or one

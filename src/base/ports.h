@@ -41,7 +41,8 @@ struct ports {
 
     /* Begins to connect to `peer` by `transport` and sets *out at once; messages
      * may be committed at once and leave when it is connected. False: no room, or
-     * the transport is not to be had. A failure is told by core_flow_closed(). */
+     * the transport is not to be had. A failure is told by core_flow_closed(). With
+     * TRANSPORT_BYTES the core is given what comes as it comes, in pieces of any size. */
     bool (*stream_open)(void *world, const struct address *peer, enum transport transport,
                         struct flow *out);
     /* Closes the connection when what is queued has been written. The core is not

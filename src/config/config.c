@@ -69,10 +69,10 @@ static void unknown_option(struct reader *r, const struct option_table *table,
                        name, group);
 }
 
-/* Reads each setting of a group by the table. */
-static void read_group(struct reader *r, const struct option_table *table,
-                       const config_setting_t *group, const char *where, void *base)
+void reader_group(struct reader *r, const struct option_table *table, const config_setting_t *group,
+                  const char *where, void *base)
 {
+    apply_defaults(r, table, base);
     for (int i = 0; i < config_setting_length(group); i++) {
         config_setting_t *s = config_setting_get_elem(group, (unsigned)i);
         const struct option *o = option_find(table, config_setting_name(s));
@@ -88,12 +88,11 @@ static void read_upstream(struct reader *r, const config_setting_t *s, struct co
 {
     char where[128];
 
-    apply_defaults(r, &config_upstream_options, up);
     snprintf(where, sizeof where, " in upstream %s", config_setting_name(s));
     up->name = strdup(config_setting_name(s));
     if (!up->name)
         reader_mistake(r, s, "out of memory");
-    read_group(r, &config_upstream_options, s, where, up);
+    reader_group(r, &config_upstream_options, s, where, up);
     if (!config_setting_get_member(s, "address"))
         reader_mistake(r, s,
                        "upstream %s has no address; write for example address = "
@@ -140,8 +139,7 @@ static struct config *read_settings(const config_t *file, const char *name, FILE
         reader_mistake(&r, NULL, "out of memory");
         return NULL;
     }
-    apply_defaults(&r, &config_options, r.config);
-    read_group(&r, &config_options, r.root, "", r.config);
+    reader_group(&r, &config_options, r.root, "", r.config);
     reader_join_listeners(&r);
     reader_check(&r);
     if (r.mistakes) {
@@ -206,8 +204,11 @@ void config_free(struct config *c)
         free(c->domains[i]);
     for (unsigned i = 0; i < c->strip_count; i++)
         free(c->strip_headers[i]);
-    for (unsigned i = 0; i < c->upstream_count; i++)
+    for (unsigned i = 0; i < c->upstream_count; i++) {
         free(c->upstream[i].name);
+        free(c->upstream[i].event_socket.password);
+        free(c->upstream[i].event_socket.profile);
+    }
     for (unsigned i = 0; i < c->alias_count; i++) {
         free(c->alias[i].name);
         free(c->alias[i].domain);

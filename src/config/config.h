@@ -38,6 +38,13 @@ struct config_network {
     uint8_t bits;
 };
 
+/* FreeSWITCH's event socket; family ADDRESS_NONE: not used. */
+struct config_event_socket {
+    struct address address;
+    char *password; /* one line; never logged */
+    char *profile;  /* of mod_sofia, that our contacts are registered at: one word */
+};
+
 struct config_upstream {
     char *name;
     struct address address;    /* the main registrar */
@@ -53,6 +60,7 @@ struct config_upstream {
     struct config_listener own[CONFIG_UPSTREAM_LISTEN_MAX];
     unsigned own_count;
     uint32_t listeners; /* the bits of `own` in config.listen */
+    struct config_event_socket event_socket;
 };
 
 /* A name that phones use for one of our domains. */

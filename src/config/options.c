@@ -14,6 +14,7 @@
 
 #define FIELD(name)    offsetof(struct config, name)
 #define UPSTREAM(name) offsetof(struct config_upstream, name)
+#define EVENTS(name)   offsetof(struct config_event_socket, name)
 #define COUNT(array)   (sizeof(array) / sizeof(array)[0])
 
 static const struct option_choice modes[] = {
@@ -260,10 +261,36 @@ static const struct option upstream_options[] = {
      .example = "[ \"udp:10.0.0.9:5090\", \"tcp:10.0.0.9:5090\" ]",
      .meaning = "Listen addresses that only this main registrar sends to; phones must not reach "
                 "them. Its contacts name the udp: one. Needed with sources."},
+    {.name = "event-socket",
+     .type = OPTION_EVENTS,
+     .example = "{ address = \"10.0.0.5:8021\"; password = \"...\"; }",
+     .meaning = "FreeSWITCH's event socket (mod_event_socket), which tells at once that it was "
+                "restarted or has dropped registrations, and takes our contact away where "
+                "midreg has no means to de-register. None: such things heal in time."},
+};
+
+static const struct option event_options[] = {
+    {.name = "address",
+     .type = OPTION_ADDRESS,
+     .port = 8021,
+     .field = EVENTS(address),
+     .example = "\"10.0.0.5:8021\"",
+     .meaning = "IP address and TCP port of the event socket. Required."},
+    {.name = "password",
+     .type = OPTION_LINE,
+     .field = EVENTS(password),
+     .example = "\"...\"",
+     .meaning = "The password in event_socket.conf.xml. Required."},
+    {.name = "profile",
+     .type = OPTION_LINE,
+     .field = EVENTS(profile),
+     .fallback = "\"internal\"",
+     .meaning = "The SIP profile (of mod_sofia) whose port is the upstream's address."},
 };
 
 const struct option_table config_options = {options, COUNT(options)};
 const struct option_table config_upstream_options = {upstream_options, COUNT(upstream_options)};
+const struct option_table config_event_options = {event_options, COUNT(event_options)};
 
 const struct option *option_find(const struct option_table *table, const char *name)
 {
@@ -391,4 +418,7 @@ void config_print_defaults(FILE *out)
     fprintf(out, "# In each upstream:\n\n");
     for (unsigned i = 0; i < config_upstream_options.count; i++)
         print_option(out, "#   ", &config_upstream_options.options[i]);
+    fprintf(out, "# In each event-socket:\n\n");
+    for (unsigned i = 0; i < config_event_options.count; i++)
+        print_option(out, "#   ", &config_event_options.options[i]);
 }

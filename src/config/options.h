@@ -17,6 +17,7 @@ enum option_type {
     OPTION_MILLIS,    /* uint64_t; min and max in ms */
     OPTION_CHOICE,    /* an enum: one of `choices` */
     OPTION_TEXT,      /* char *, not empty */
+    OPTION_LINE,      /* char *, not empty, without control characters */
     OPTION_STORE,     /* config.store and store_path */
     OPTION_ADDRESS,   /* struct address; `port` where none is written */
     OPTION_LISTENERS, /* config.listen */
@@ -28,6 +29,7 @@ enum option_type {
     OPTION_ADMIN,     /* config.admin */
     OPTION_SOURCES,   /* config_upstream.sources */
     OPTION_OWN,       /* config_upstream.own */
+    OPTION_EVENTS,    /* config_upstream.event_socket */
 };
 
 struct option_choice {
@@ -57,6 +59,8 @@ struct option_table {
 extern const struct option_table config_options;
 /* What stands in each upstream = { NAME = { ... } }. */
 extern const struct option_table config_upstream_options;
+/* What stands in its event-socket = { ... }. */
+extern const struct option_table config_event_options;
 
 /* The option of this name, or NULL. */
 const struct option *option_find(const struct option_table *table, const char *name);

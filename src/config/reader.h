@@ -36,8 +36,14 @@ void reader_domains(struct reader *r, config_setting_t *s);
 void reader_aliases(struct reader *r, config_setting_t *s);
 void reader_headers(struct reader *r, config_setting_t *s);
 void reader_admin(struct reader *r, config_setting_t *s);
+/* A group of options: first the table's defaults, then what stands there, into the struct
+ * at `base`. `where` is for messages: " in upstream pbx". */
+void reader_group(struct reader *r, const struct option_table *table, const config_setting_t *group,
+                  const char *where, void *base);
 /* The upstreams, each a group of its own options. */
 void reader_upstreams(struct reader *r, config_setting_t *s);
+/* An upstream's event-socket, a group again. */
+void reader_event_socket(struct reader *r, const config_setting_t *s, struct config_upstream *up);
 
 /* What an upstream has of its own: `sources` and `listen`. */
 void reader_sources(struct reader *r, config_setting_t *s, struct config_upstream *up);

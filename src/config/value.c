@@ -212,6 +212,24 @@ static void read_text(struct reader *r, const struct option *o, config_setting_t
     *out = copy;
 }
 
+static void read_line(struct reader *r, const struct option *o, config_setting_t *s, char **out)
+{
+    const char *text = is_string(s) ? config_setting_get_string(s) : "";
+
+    if (is_string(s) && *text == '\0') {
+        reader_mistake(r, s, "%s is empty; write for example %s = %s", o->name, o->name,
+                       o->example ? o->example : o->fallback);
+        return;
+    }
+    for (const char *c = text; *c; c++)
+        if ((unsigned char)*c < ' ' || *c == 0x7f) {
+            /* The value may be a secret. */
+            reader_mistake(r, s, "%s holds a control character; write it in one line", o->name);
+            return;
+        }
+    read_text(r, o, s, out);
+}
+
 /* "memory", "sqlite" or "sqlite:FILE". */
 static void read_store(struct reader *r, const struct option *o, config_setting_t *s)
 {
@@ -300,6 +318,9 @@ void reader_value(struct reader *r, const struct option *o, config_setting_t *s,
     case OPTION_TEXT:
         read_text(r, o, s, field);
         break;
+    case OPTION_LINE:
+        read_line(r, o, s, field);
+        break;
     case OPTION_STORE:
         read_store(r, o, s);
         break;
@@ -332,6 +353,9 @@ void reader_value(struct reader *r, const struct option *o, config_setting_t *s,
         break;
     case OPTION_OWN:
         reader_upstream_listen(r, s, base);
+        break;
+    case OPTION_EVENTS:
+        reader_event_socket(r, s, base);
         break;
     }
 }

@@ -241,7 +241,7 @@ static void take_message(struct connection *c, struct span message)
 }
 
 /* The core may close the connection in any of these. */
-static void take_read(struct connection *c, struct span bytes)
+static void take_messages(struct connection *c, struct span bytes)
 {
     struct span got;
 
@@ -270,6 +270,14 @@ static void take_read(struct connection *c, struct span bytes)
             break;
         }
     }
+}
+
+static void take_read(struct connection *c, struct span bytes)
+{
+    if (c->flow.transport == TRANSPORT_BYTES)
+        c->all->handler.receive(c->all->handler.self, &c->flow, bytes);
+    else
+        take_messages(c, bytes);
 }
 
 static void read_some(struct connection *c)

@@ -50,7 +50,7 @@ static uint32_t new_number(struct streams *s)
 
 /* Takes over the descriptor; NULL: no room, it is closed. */
 static struct connection *add(struct streams *s, int fd, const struct address *peer,
-                              unsigned listener, bool accepted)
+                              enum transport transport, unsigned listener, bool accepted)
 {
     struct handle handle;
     struct connection *c = slab_new(&s->slab, &handle);
@@ -64,7 +64,7 @@ static struct connection *add(struct streams *s, int fd, const struct address *p
     c->handle = handle;
     c->accepted = accepted;
     c->flow.peer = *peer;
-    c->flow.transport = TRANSPORT_TCP;
+    c->flow.transport = (uint8_t)transport;
     c->flow.listener = (uint8_t)listener;
     c->flow.connection = new_number(s);
     if (!connection_begin(c, fd, accepted ? CONNECTION_OPEN : CONNECTION_CONNECTING)) {
@@ -81,7 +81,7 @@ static void on_accepted(void *self, int fd, unsigned listener, const struct addr
 {
     struct streams *s = self;
 
-    if (add(s, fd, peer, listener, true))
+    if (add(s, fd, peer, TRANSPORT_TCP, listener, true))
         s->accepted++;
 }
 
@@ -130,8 +130,8 @@ static bool prepare(int fd, const struct address *bound)
            bind(fd, (struct sockaddr *)&at, n) == 0;
 }
 
-bool streams_open(struct streams *s, const struct address *peer, uint32_t among, unsigned listener,
-                  struct flow *out)
+bool streams_open(struct streams *s, const struct address *peer, enum transport transport,
+                  uint32_t among, unsigned listener, struct flow *out)
 {
     struct sockaddr_storage to;
     socklen_t to_n = address_to_sockaddr(peer, &to);
@@ -150,7 +150,7 @@ bool streams_open(struct streams *s, const struct address *peer, uint32_t among,
     }
     if (connect(fd, (struct sockaddr *)&to, to_n) != 0 && errno != EINPROGRESS)
         error = errno;
-    c = add(s, fd, peer, own >= 0 ? (unsigned)own : listener, false);
+    c = add(s, fd, peer, transport, own >= 0 ? (unsigned)own : listener, false);
     if (c && error)
         connection_end(c, strerror(error));
     if (!c)

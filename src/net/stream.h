@@ -34,7 +34,8 @@ struct stream_limits stream_limits_default(unsigned descriptors);
 
 struct stream_handler {
     void *self;
-    /* One message (sip/framer.h). The bytes may be reused when it returns. */
+    /* One message (sip/framer.h), or what was read of TRANSPORT_BYTES. The bytes may be
+     * reused when it returns. */
     void (*receive)(void *self, const struct flow *from, struct span message);
     /* Nothing more comes from this connection, or it could not be made. */
     void (*closed)(void *self, const struct flow *flow);
@@ -82,11 +83,11 @@ bool streams_listen(struct streams *s, unsigned listener, const struct config_li
 /* Where that listener is bound; NULL: it is not open here. */
 const struct address *streams_bound(const struct streams *s, unsigned listener);
 
-/* As in ports.h. `among`: a bit for each listener that the connection may bear;
- * `listener`: the index for the flow where none of them is one of TCP that could
- * be the connection's. */
-bool streams_open(struct streams *s, const struct address *peer, uint32_t among, unsigned listener,
-                  struct flow *out);
+/* As in ports.h, TRANSPORT_TCP or TRANSPORT_BYTES. `among`: a bit for each listener
+ * that the connection may bear; `listener`: the index for the flow where none of them
+ * is one of TCP that could be the connection's. */
+bool streams_open(struct streams *s, const struct address *peer, enum transport transport,
+                  uint32_t among, unsigned listener, struct flow *out);
 void streams_close(struct streams *s, const struct flow *flow);
 bool streams_alive(const struct streams *s, const struct flow *flow);
 void streams_send(struct streams *s, const struct flow *flow, struct span message);

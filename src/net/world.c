@@ -156,8 +156,12 @@ static bool port_stream_open(void *self, const struct address *peer, enum transp
 {
     struct world *w = self;
 
-    return transport == TRANSPORT_TCP &&
-           streams_open(&w->streams, peer, listeners_for(w, peer), any_listener(w, peer), out);
+    if (transport != TRANSPORT_TCP && transport != TRANSPORT_BYTES)
+        return false;
+    /* What is no SIP bears no listener. */
+    return streams_open(&w->streams, peer, transport,
+                        transport == TRANSPORT_TCP ? listeners_for(w, peer) : 0,
+                        any_listener(w, peer), out);
 }
 
 static void port_stream_close(void *self, const struct flow *flow)

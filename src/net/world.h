@@ -21,8 +21,8 @@ struct world;
 struct world_handler {
     void *self;
     void (*begin)(void *self);
-    /* A datagram, or a message of a stream (sip/framer.h); the bytes may be reused
-     * when it returns. */
+    /* A datagram, a message of a stream (sip/framer.h), or bytes (TRANSPORT_BYTES); they
+     * may be reused when it returns. */
     void (*receive)(void *self, const struct flow *from, struct span message);
     /* A datagram to this address came back: nobody has that port open. May be
      * NULL. */

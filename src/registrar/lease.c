@@ -11,6 +11,7 @@
 #include "registrar/lease.h"
 
 #include "registrar/errand.h"
+#include "registrar/events.h"
 #include "registrar/extras.h"
 #include "registrar/kick.h"
 #include "upstream/contact.h"
@@ -271,6 +272,15 @@ static void let_lapse(struct registrar *r, struct aor *a)
     lease_granted(r, a, 0);
 }
 
+/* The main registrar drops it for us, or it lapses. Returns when to look again. */
+static uint64_t end_without_means(struct registrar *r, struct aor *a)
+{
+    if (events_flush(r, a))
+        return a->lease.next_ms;
+    let_lapse(r, a);
+    return UINT64_MAX;
+}
+
 /* Registers, refreshes or de-registers. */
 static void act_on_lease(struct registrar *r, struct aor *a, bool wanted)
 {
@@ -328,9 +338,10 @@ void lease_settle(struct registrar *r, uint64_t hash)
         return;
     a = expire(r, a);
     bool wanted = aor_live_count(a, now_ms) > 0;
+    uint64_t again_ms = UINT64_MAX;
     if (!wanted && a->lease.means == MEANS_NONE && !a->lease.busy &&
         lease_possible(&a->lease, now_ms))
-        let_lapse(r, a);
+        again_ms = end_without_means(r, a);
     uint64_t action_ms = lease_own_action_ms(r, a, wanted);
     if (action_ms <= now_ms) {
         act_on_lease(r, a, wanted);
@@ -345,5 +356,5 @@ void lease_settle(struct registrar *r, uint64_t hash)
         location_delete(location_of(r), a);
         return;
     }
-    arm(r, a, action_ms);
+    arm(r, a, earlier(action_ms, again_ms));
 }

@@ -10,7 +10,7 @@
 #include "sip/build.h"
 #include "upstream/contact.h"
 
-static void put_call_id(struct buf *out, struct registrar *r, const struct aor *a)
+void outgoing_put_call_id(struct buf *out, const struct registrar *r, const struct aor *a)
 {
     /* The same after every restart: a keyed hash of what the lease is for. */
     uint64_t h = hash64_pair(&r->rt->hasher, SPAN("lease"), aor_text(a));
@@ -73,7 +73,7 @@ static void put_register(struct buf *out, const struct outgoing *o, const struct
     buf_lit(out, "\r\nTo: <");
     buf_span(out, to_uri);
     buf_lit(out, ">\r\nCall-ID: ");
-    put_call_id(out, r, a);
+    outgoing_put_call_id(out, r, a);
     buf_lit(out, "\r\nCSeq: ");
     buf_u64(out, lease_next_cseq(r, a));
     buf_lit(out, " REGISTER\r\nContact: <");

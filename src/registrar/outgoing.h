@@ -19,6 +19,9 @@ struct outgoing {
     uint64_t owner;
 };
 
+/* The Call-ID of the lease of this AOR. */
+void outgoing_put_call_id(struct buf *out, const struct registrar *r, const struct aor *a);
+
 /*
  * A transaction for it, and the whole request in *out, to be given to
  * client_send() at once. Takes the lease's next CSeq. More than 1300 bytes go over

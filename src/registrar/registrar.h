@@ -13,6 +13,7 @@
 #include "upstream/upstream.h"
 
 struct registrar;
+struct event_sockets;
 
 /* What the registrar works with; all of it outlives it. */
 struct registrar_parts {
@@ -22,6 +23,7 @@ struct registrar_parts {
     struct journal *journal;
     struct transactions *transactions;
     struct upstreams *upstreams;
+    struct event_sockets *events; /* NULL: there are none */
 };
 
 /* NULL: no memory. Registers its timers. */

@@ -197,7 +197,7 @@ static void on_timer(void *self, struct timer *t)
     (void)self;
     if (u->health.waits)
         lost(u);
-    else
+    else if (u->health.state == HEALTH_DOWN || u->config->ping_interval_ms)
         ping(u, pings_by_register(u));
 }
 
@@ -223,6 +223,18 @@ void health_answered(struct upstream *u, int status)
     go_up(u);
     if (!u->health.waits && u->config->ping_interval_ms)
         arm(u, u->all->rt->now_ms + u->config->ping_interval_ms);
+}
+
+void health_restarted(struct upstream *u)
+{
+    const struct upstream_user *user = u->all->user;
+
+    if (u->health.state == HEALTH_UP) {
+        enter(u, HEALTH_DOWN);
+        if (user)
+            user->down(u->all->user_self, u);
+    }
+    ping(u, true);
 }
 
 void health_refused(struct upstream *u)

@@ -7,6 +7,7 @@
  * (probe.h). Core thread only. Design 3.7, 6.
  *
  *   UP   --two pings lost-------------------------------------> DOWN   lost()
+ *   UP   --it was restarted-----------------------------------> DOWN   health_restarted()
  *   DOWN --a REGISTER is accepted, challenged or forbidden----> UP     health_accepted()
  *
  * A main registrar that never answers OPTIONS, but REGISTERs, is pinged by these.
@@ -42,6 +43,8 @@ void health_start(struct upstream *u);
 /* It accepted a REGISTER, or challenged or refused it for who it is: it is ready.
  * `status`: the answer's. */
 void health_answered(struct upstream *u, int status);
+/* It was restarted, as it says itself: whether it takes REGISTERs again is asked now. */
+void health_restarted(struct upstream *u);
 /* The system says that nobody listens there (ICMP). Forged as easily as any datagram,
  * so it only makes a ping lost at once. */
 void health_refused(struct upstream *u);

@@ -55,6 +55,13 @@ class Bindings:
     def purge(self, aor=None):
         self.rows = {a: r for a, r in self.rows.items() if aor not in (None, a)}
 
+    def flush(self, what):
+        """flush_inbound_reg with a Call-ID or user@domain; the contacts that went."""
+        went = [(aor, row) for aor, rows in self.rows.items() for row in rows if what in (aor, row.call_id)]
+        for aor, row in went:
+            self.rows[aor].remove(row)
+        return [row.contact for _, row in went]
+
     def unexpired(self, aor):
         return [r for r in self.rows.get(aor, []) if r.expires_at > self.now()]
 

@@ -369,7 +369,7 @@ static struct flow open_to(struct hall *h, const struct address *at)
     struct flow flow;
 
     h->in_call = true;
-    assert_true(streams_open(&h->streams, at, UINT32_MAX, 7, &flow));
+    assert_true(streams_open(&h->streams, at, TRANSPORT_TCP, UINT32_MAX, 7, &flow));
     h->in_call = false;
     assert_true(address_equal(&flow.peer, at));
     assert_int_equal(flow.transport, TRANSPORT_TCP);
@@ -387,7 +387,7 @@ static void test_open_among(void **state)
     hall_open(h);
     listening = peer_listen(&at, 5);
     h->in_call = true;
-    assert_true(streams_open(&h->streams, &at, ~UINT32_C(1), 7, &flow));
+    assert_true(streams_open(&h->streams, &at, TRANSPORT_TCP, ~UINT32_C(1), 7, &flow));
     h->in_call = false;
     assert_int_equal(flow.listener, 7);
     close(listening);

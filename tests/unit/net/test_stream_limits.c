@@ -238,7 +238,8 @@ static void test_too_many_connections(void **state)
         fd[i] = phone_connect(h, 0);
     assert_int_equal(h->streams.refused, 1);
     assert_phone_ended(fd[3]);
-    assert_false(streams_open(&h->streams, streams_bound(&h->streams, 0), UINT32_MAX, 0, &flow));
+    assert_false(streams_open(&h->streams, streams_bound(&h->streams, 0), TRANSPORT_TCP, UINT32_MAX,
+                              0, &flow));
     close(fd[0]);
     hall_settle(h);
     close(fd[3]);

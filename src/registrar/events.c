@@ -1,0 +1,103 @@
+/*
+ * registrar/events: see the header.
+ *
+ * Called by the event sockets and by lease.c, on the core thread.
+ */
+#include "registrar/events.h"
+
+#include "registrar/lease.h"
+#include "registrar/outgoing.h"
+#include "registrar/reload.h"
+#include "upstream/contact.h"
+
+/* A flush that was lost with its connection is asked for again after so long. */
+#define FLUSH_WAIT_MS 10000
+
+/* Where nobody is left, so that the lease may be dropped. NULL: a phone is back, or the
+ * lease has ended. */
+static struct aor *to_be_flushed(struct registrar *r, uint64_t hash)
+{
+    struct aor *a = location_find(r->with.location, hash);
+
+    if (!a || a->lease.busy || a->lease.means != MEANS_NONE || aor_live_count(a, r->rt->now_ms) ||
+        !lease_possible(&a->lease, r->rt->now_ms))
+        return NULL;
+    return a;
+}
+
+bool events_flush(struct registrar *r, struct aor *a)
+{
+    const struct upstream *u = upstreams_of(r->with.upstreams, a->hash);
+
+    if (!r->with.events)
+        return false;
+    if (a->lease.next_ms > r->rt->now_ms)
+        return true; /* asked already */
+    if (!event_socket_flush(r->with.events, u, a->hash))
+        return false;
+    a->lease.next_ms = r->rt->now_ms + FLUSH_WAIT_MS;
+    return true;
+}
+
+/* ---- what it tells ------------------------------------------------------------------ */
+
+static void on_restarted(void *self, struct upstream *u)
+{
+    (void)self;
+    health_restarted(u); /* when it takes REGISTERs, all leases are registered again */
+}
+
+/* Anybody's contact: only one of ours, of a user who is here, is looked at. */
+static void on_dropped(void *self, struct upstream *u, struct span contact)
+{
+    struct registrar *r = self;
+    struct sip_nameaddr value;
+    struct sip_fault fault;
+    const struct aor *a;
+    uint64_t hash;
+
+    if (!sip_nameaddr_parse(contact, &value, &fault) || !contact_token(&value.uri, &hash))
+        return;
+    a = location_find(r->with.location, hash);
+    if (!a || !contact_fits(&value.uri, aor_text(a), hash) ||
+        upstreams_of(r->with.upstreams, hash) != u)
+        return;
+    registrar_lease_gone(r, hash);
+}
+
+static bool on_flush_call_id(void *self, struct upstream *u, uint64_t tag, struct buf *out)
+{
+    struct registrar *r = self;
+    const struct aor *a = to_be_flushed(r, tag);
+
+    (void)u;
+    if (a)
+        outgoing_put_call_id(out, r, a);
+    return a != NULL;
+}
+
+static void on_flushed(void *self, struct upstream *u, uint64_t tag, bool done)
+{
+    struct registrar *r = self;
+    struct aor *a = to_be_flushed(r, tag);
+
+    (void)u;
+    if (!a)
+        return;
+    lease_granted(r, a, 0);
+    runtime_count(r->rt, done ? COUNTER_LEASE_REMOVED : COUNTER_LEASE_LAPSED);
+    if (done)
+        news_add(&r->with.location->news, a->hash, 0);
+    lease_settle(r, tag);
+}
+
+struct event_socket_user registrar_events(struct registrar *r)
+{
+    return (struct event_socket_user){
+        .self = r,
+        .restarted = on_restarted,
+        .dropped = on_dropped,
+        .flush_call_id = on_flush_call_id,
+        .flushed = on_flushed,
+    };
+}
