@@ -8,6 +8,7 @@
 
 #include "registrar/kick.h"
 #include "sip/uri.h"
+#include "upstream/event_socket.h"
 
 /* The clock is read once in so many steps of a search. */
 #define STEPS_A_LOOK 16
@@ -60,6 +61,8 @@ static bool put_upstream(const struct desk *d, struct ask *a, unsigned i)
     out->state = u->health.state;
     out->state_s = (now_ms - u->health.since_ms) / 1000;
     out->rtt_ms = u->health.rtt_ms;
+    out->has_events = u->config->event_socket.address.family != ADDRESS_NONE;
+    out->events_up = d->core->events && event_socket_is_up(d->core->events, u);
     report_upstream(d->at.registrar, i, &out->registrar);
     out->reload = *reload;
     if (reload->number)

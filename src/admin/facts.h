@@ -22,6 +22,8 @@ struct facts_upstream {
     enum health_state state;
     uint64_t state_s; /* in this state since so many seconds */
     uint32_t rtt_ms;  /* of its last answered ping */
+    bool has_events;  /* an event socket is configured */
+    bool events_up;   /* and connected */
     struct report_upstream registrar;
     struct reload reload; /* its timer means nothing */
     uint64_t reload_s;    /* so many seconds it has taken, or took */

@@ -97,6 +97,11 @@ static double reloading_of(const struct facts_upstream *u)
     return u->reload.state != RELOAD_IDLE;
 }
 
+static double events_of(const struct facts_upstream *u)
+{
+    return u->events_up;
+}
+
 static const struct {
     const char *name;
     const char *help;
@@ -108,6 +113,7 @@ static const struct {
     {"midreg_upstream_expires_seconds", "expiry that is asked of it", expires_of},
     {"midreg_upstream_registers_waiting", "REGISTERs that wait for their turn", waiting_of},
     {"midreg_upstream_up", "1: it answers", up_of},
+    {"midreg_upstream_event_socket_up", "1: FreeSWITCH's event socket is connected", events_of},
     {"midreg_upstream_rtt_seconds", "time to the answer of the last ping", rtt_of},
     {"midreg_upstream_reloading", "1: its leases are being registered again", reloading_of},
     {"midreg_upstream_open", "1: it challenges nobody, so its word proves nothing", open_of},

@@ -167,5 +167,9 @@ class EventSocket:
             assert self.news.wait_for(lambda: self.accepted >= count, timeout), "%d connections" % self.accepted
 
     def close(self):
+        try:
+            self.listener.shutdown(socket.SHUT_RDWR)  # a close alone waits for the thread in accept()
+        except OSError:
+            pass
         self.listener.close()
         self.cut()
