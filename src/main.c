@@ -23,7 +23,7 @@ static const char usage[] =
     "  midreg help            print this\n"
     "\n"
     "FILE is " DEFAULT_CONFIG " where none is given.\n"
-    "Signals: TERM and INT end midreg, USR1 logs its counters.\n"
+    "Signals: TERM and INT end midreg, USR1 logs its counters, HUP reads FILE again.\n"
     "Exit status: 0 done, 1 could not (stderr says why), 2 wrong usage.\n";
 
 static int wrong_usage(const char *what, const char *argument)

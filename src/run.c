@@ -9,6 +9,7 @@
 #include "run.h"
 
 #include "admin/admin.h"
+#include "config/diff.h"
 #include "core.h"
 #include "keep.h"
 #include "net/lock.h"
@@ -31,6 +32,7 @@
 #define MAPPED_BYTES (128 * 1024)
 
 struct program {
+    const char *config_path;
     struct config *config;
     int state_dir;
     int lock;
@@ -152,6 +154,50 @@ static uint64_t on_end(void *self)
     return p->stopping && p->stop_by_ms < due_ms ? p->stop_by_ms : due_ms;
 }
 
+static void tell_change(void *self, const struct config_change *c)
+{
+    say(self, c->applied ? LOG_INFO : LOG_WARN,
+        "event=option_changed option=%s%s%s%s%s%s%s applied=%s", c->option,
+        c->upstream ? " upstream=" : "", c->upstream ? c->upstream : "",
+        *c->before ? " before=" : "", c->before, *c->now ? " now=" : "", c->now,
+        c->applied ? "yes" : "no remedy=\"restart midreg\"");
+}
+
+/* Each line that config_load() wrote. */
+static void say_mistakes(const struct program *p, char *text)
+{
+    char *rest = NULL;
+
+    for (char *quote = strchr(text, '"'); quote; quote = strchr(quote, '"'))
+        *quote = '\''; /* it stands within quotes */
+    for (char *line = strtok_r(text, "\n", &rest); line; line = strtok_r(NULL, "\n", &rest))
+        say(p, LOG_ERROR,
+            "event=configuration_bad mistake=\"%s\" remedy=\"mend it; midreg runs on "
+            "as before\"",
+            line);
+}
+
+/* SIGHUP. Reading a file takes well under a millisecond. */
+static void read_again(struct program *p)
+{
+    char *text = NULL;
+    size_t n = 0;
+    FILE *errors = open_memstream(&text, &n);
+    struct config *read;
+
+    if (!errors)
+        return;
+    read = config_load(p->config_path, errors);
+    fclose(errors);
+    if (read)
+        say(p, LOG_INFO, "event=configuration_read changes=%u",
+            config_apply(p->config, read, tell_change, p));
+    else if (text)
+        say_mistakes(p, text);
+    config_free(read);
+    free(text);
+}
+
 static void on_signal(void *self, int number)
 {
     struct program *p = self;
@@ -161,9 +207,7 @@ static void on_signal(void *self, int number)
         say_status(p);
         break;
     case SIGHUP:
-        say(p, LOG_WARN,
-            "event=signal_ignored signal=HUP reason=\"the configuration is read at "
-            "start only; restart midreg\"");
+        read_again(p);
         break;
     default:
         say(p, LOG_INFO, "event=stopping signal=%s", number == SIGINT ? "INT" : "TERM");
@@ -218,7 +262,7 @@ static void finish(struct program *p)
 
 bool run_midreg(const char *config_path)
 {
-    struct program p = {.state_dir = -1, .lock = -1};
+    struct program p = {.config_path = config_path, .state_dir = -1, .lock = -1};
     bool ok;
 
     mallopt(M_MMAP_THRESHOLD, MAPPED_BYTES);

@@ -82,6 +82,7 @@ static const struct option options[] = {
                 "and so proves nothing."},
     {.name = "phone-expires",
      .type = OPTION_SECONDS,
+     .live = true,
      .field = FIELD(phone_expires_s),
      .fallback = "120",
      .min = SECOND,
@@ -89,6 +90,7 @@ static const struct option options[] = {
      .meaning = "The longest registration that a phone is granted."},
     {.name = "min-expires",
      .type = OPTION_SECONDS,
+     .live = true,
      .field = FIELD(min_expires_s),
      .fallback = "60",
      .min = SECOND,
@@ -103,6 +105,7 @@ static const struct option options[] = {
      .meaning = "The registration that midreg asks of the main registrar."},
     {.name = "expires-jitter",
      .type = OPTION_NUMBER,
+     .live = true,
      .field = FIELD(expires_jitter),
      .fallback = "10",
      .max = 50,
@@ -110,6 +113,7 @@ static const struct option options[] = {
                 "not come back all at once."},
     {.name = "max-contacts",
      .type = OPTION_NUMBER,
+     .live = true,
      .field = FIELD(max_contacts),
      .fallback = "10",
      .min = 1,
@@ -117,6 +121,7 @@ static const struct option options[] = {
      .meaning = "How many contacts an identity may have."},
     {.name = "fork-timeout",
      .type = OPTION_MILLIS,
+     .live = true,
      .field = FIELD(fork_timeout_ms),
      .fallback = "20",
      .min = SECOND,
@@ -124,6 +129,7 @@ static const struct option options[] = {
      .meaning = "How long the phones of the best q ring before those of the next q join."},
     {.name = "timer-c",
      .type = OPTION_MILLIS,
+     .live = true,
      .field = FIELD(timer_c_ms),
      .fallback = "181",
      .min = SECOND,
@@ -132,6 +138,7 @@ static const struct option options[] = {
                 "minutes)."},
     {.name = "forward-timeout",
      .type = OPTION_MILLIS,
+     .live = true,
      .field = FIELD(forward_timeout_ms),
      .fallback = "3",
      .min = SECOND / 10,
@@ -140,6 +147,7 @@ static const struct option options[] = {
                 "answered here."},
     {.name = "forward-timeout-new",
      .type = OPTION_MILLIS,
+     .live = true,
      .field = FIELD(forward_timeout_new_ms),
      .fallback = "16",
      .min = SECOND / 10,
@@ -148,6 +156,7 @@ static const struct option options[] = {
                 "503."},
     {.name = "survive-max",
      .type = OPTION_MILLIS,
+     .live = true,
      .field = FIELD(survive_max_ms),
      .fallback = "\"1h\"",
      .max = WEEK,
@@ -155,6 +164,7 @@ static const struct option options[] = {
                 "fails."},
     {.name = "retry-max",
      .type = OPTION_MILLIS,
+     .live = true,
      .field = FIELD(retry_max_ms),
      .fallback = "30",
      .min = SECOND,
@@ -163,6 +173,7 @@ static const struct option options[] = {
                 "Retry-After says."},
     {.name = "flow-grace",
      .type = OPTION_MILLIS,
+     .live = true,
      .field = FIELD(flow_grace_ms),
      .fallback = "30",
      .min = 0,
@@ -402,6 +413,8 @@ static void print_option(FILE *out, const char *indent, const struct option *o)
 {
     print_comment(out, indent, o->meaning);
     print_range(out, indent, o);
+    if (o->live)
+        fprintf(out, "%s# SIGHUP changes it while midreg runs.\n", indent);
     fprintf(out, "%s%s%s = %s\n\n", indent, o->fallback ? "" : "# ", o->name,
             o->fallback ? o->fallback : o->example);
 }

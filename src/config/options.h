@@ -43,6 +43,7 @@ struct option {
     const char *name;
     enum option_type type;
     uint16_t port;
+    bool live;            /* a plain value that is read where it is needed: SIGHUP changes it */
     size_t field;         /* offset in struct config or struct config_upstream */
     const char *fallback; /* the default as one writes it in the file; NULL: none */
     const char *example;  /* where there is no default: what one could write */

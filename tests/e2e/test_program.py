@@ -1,5 +1,6 @@
 """The program: its commands, its configuration, its signals, its end."""
 import re
+import signal
 import subprocess
 
 import pytest
@@ -210,3 +211,26 @@ def test_a_log_that_nobody_reads_any_more_does_not_end_it(house):
     finally:
         process.terminate()
         assert process.wait(3) == 0
+
+
+def change(house, before, after):
+    path = house.midreg.config_file
+    text = path.read_text()
+    assert before in text
+    path.write_text(text.replace(before, after))
+    house.midreg.process.send_signal(signal.SIGHUP)
+
+
+def test_sighup_reads_the_configuration_again(house):
+    house.start()
+    assert house.registered("al").register().contacts[0].params["expires"] == "60"
+    change(house, "phone-expires = 60", "phone-expires = 30")
+    line = house.midreg.wait_log("event=option_changed option=phone-expires")
+    assert "before=1m now=30s applied=yes" in line
+    assert house.registered("bo").register().contacts[0].params["expires"] == "30"
+    change(house, "upstream-expires = 600", "upstream-expires = 900")
+    assert "restart midreg" in house.midreg.wait_log("option=upstream-expires before=10m now=15m applied=no")
+    change(house, 'auth = "none"', 'auth = "nobody"')
+    line = house.midreg.wait_log("event=configuration_bad")
+    assert "midreg.conf:" in line and "nobody" in line
+    assert house.registered("cy").register().status == 200

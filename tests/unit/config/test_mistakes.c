@@ -315,14 +315,60 @@ static void test_unreadable(void **state)
     assert_non_null(strstr(text, "/tmp: cannot be read: Is a directory"));
 }
 
+static void test_event_socket_mistakes(void **state)
+{
+#define EVENTS(text)                                                                               \
+    "listen = [ \"udp:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1:5080\";\n"           \
+    "event-socket = " text " } }\n"
+    static const struct row rows[] = {
+        {EVENTS("\"10.0.0.5:8021\""), "t.conf:3: event-socket must be a group"},
+        {EVENTS("{ password = \"x\"; }"), "t.conf:3: event-socket has no address"},
+        {EVENTS("{ address = \"10.0.0.5\"; }"), "t.conf:3: event-socket has no password"},
+        {EVENTS("{ address = \"freeswitch\"; password = \"x\"; }"), "t.conf:3: address"},
+        {EVENTS("{ address = \"10.0.0.5\"; password = \"\"; }"), "t.conf:3: password is empty"},
+        {EVENTS("{ address = \"10.0.0.5\"; password = \"x\\ny\"; }"),
+         "t.conf:3: password holds a control character"},
+        {EVENTS("{ address = \"10.0.0.5\"; password = \"x\"; profile = \"a b\"; }"),
+         "t.conf:3: profile = \"a b\" is no name of a SIP profile"},
+        {EVENTS("{ adress = \"10.0.0.5\"; address = \"10.0.0.5\"; password = \"x\"; }"),
+         "t.conf:3: unknown option \"adress\" in event-socket of upstream a; did you mean "
+         "\"address\"?"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+#undef EVENTS
+}
+
+static void test_admin_mistakes(void **state)
+{
+    static const struct row rows[] = {
+        {GOOD "admin = \"127.0.0.1:8060\"\n", "t.conf:3: admin must be a list"},
+        {GOOD "admin = [ \"0.0.0.0:8060\" ]\n", "t.conf:3: admin \"0.0.0.0:8060\""},
+        {GOOD "admin = [ \"192.0.2.1:8060\" ]\n", "t.conf:3: admin \"192.0.2.1:8060\""},
+        {GOOD "admin = [ \"unix:\" ]\n", "t.conf:3: admin \"unix:\""},
+        {GOOD "admin = [ 8060 ]\n", "t.conf:3: entry 1 of admin is no string"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_alias_mistakes), cmocka_unit_test(test_syntax),
-        cmocka_unit_test(test_unknown),        cmocka_unit_test(test_types),
-        cmocka_unit_test(test_ranges),         cmocka_unit_test(test_not_built_yet),
-        cmocka_unit_test(test_contradictions), cmocka_unit_test(test_all_are_told),
-        cmocka_unit_test(test_unreadable),     cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_event_socket_mistakes),
+        cmocka_unit_test(test_admin_mistakes),
+        cmocka_unit_test(test_alias_mistakes),
+        cmocka_unit_test(test_syntax),
+        cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_types),
+        cmocka_unit_test(test_ranges),
+        cmocka_unit_test(test_not_built_yet),
+        cmocka_unit_test(test_contradictions),
+        cmocka_unit_test(test_all_are_told),
+        cmocka_unit_test(test_unreadable),
+        cmocka_unit_test(test_sources),
     };
 
     return cmocka_run_group_tests_name("config-mistakes", tests, NULL, NULL);
