@@ -65,6 +65,13 @@ static void forget_phone(struct registrar *r, struct handle server)
         server_forget(tx);
 }
 
+static enum reload_end reload_end_of(const struct errand *e, const struct aor *a)
+{
+    if (e->granted)
+        return RELOAD_GRANTED;
+    return a && a->lease.means == MEANS_NONE ? RELOAD_CHALLENGED : RELOAD_FAILED;
+}
+
 /* Takes the errand out; the caller runs the lane and settles the lease. */
 static void errand_drop(struct errand *e)
 {
@@ -79,7 +86,7 @@ static void errand_drop(struct errand *e)
         a->lease.busy--;
     forget_phone(r, e->server);
     if (e->reload)
-        reload_answered(r, upstream_of(r, e->hash), e->reload, e->granted);
+        reload_answered(r, upstream_of(r, e->hash), e->reload, reload_end_of(e, a));
     slab_free(&r->errands, e->handle);
 }
 

@@ -265,16 +265,15 @@ const struct reload *registrar_reload(const struct registrar *r, const struct up
     return &r->reload[u - r->with.upstreams->list];
 }
 
-void reload_answered(struct registrar *r, unsigned upstream, uint16_t number, bool granted)
+void reload_answered(struct registrar *r, unsigned upstream, uint16_t number, enum reload_end how)
 {
     struct reload *l = &r->reload[upstream];
 
     if (l->number != number || l->pending == 0)
         return; /* of one that was begun anew since */
     l->pending--;
-    if (granted)
-        l->done++;
-    else
-        l->failed++;
+    l->done += how == RELOAD_GRANTED;
+    l->marked += how == RELOAD_CHALLENGED;
+    l->failed += how == RELOAD_FAILED;
     end_if_answered(r, l);
 }

@@ -72,7 +72,14 @@ const struct reload *registrar_reload(const struct registrar *r, const struct up
 
 /* ---- for the room -------------------------------------------------------------------- */
 
+/* What became of an errand of a reload. */
+enum reload_end {
+    RELOAD_GRANTED,
+    RELOAD_CHALLENGED, /* so that it is learned that only its phone can do it */
+    RELOAD_FAILED,
+};
+
 /* An errand of the reload with this number has ended. */
-void reload_answered(struct registrar *r, unsigned upstream, uint16_t number, bool granted);
+void reload_answered(struct registrar *r, unsigned upstream, uint16_t number, enum reload_end how);
 
 #endif

@@ -187,6 +187,26 @@ static void test_means_none(void **state)
     assert_true(lease_held(&anna()->lease, world.fake.rt.now_ms));
 }
 
+/* That is learned by the reload itself: no failure, its phone does it. */
+static void test_means_unknown(void **state)
+{
+    struct caller c = {.lines = CONTACT_HOME CREDENTIALS};
+
+    (void)state;
+    pbx.challenges = true;
+    assert_true(live_on(&c, &pbx, 60000));
+    assert_int_equal(anna()->lease.means, MEANS_UNKNOWN);
+    lose();
+    run(&pbx, 1000);
+    assert_int_equal(reload()->state, RELOAD_IDLE);
+    assert_int_equal(reload()->marked, 1);
+    assert_int_equal(reload()->failed, 0);
+    assert_int_equal(anna()->lease.means, MEANS_NONE);
+    say(&c);
+    run(&pbx, 1000);
+    assert_true(lease_held(&anna()->lease, world.fake.rt.now_ms));
+}
+
 /* One that it says it no longer holds. */
 static void test_one_is_gone(void **state)
 {
@@ -257,6 +277,7 @@ int main(void)
         IN(test_dry),
         IN(test_failures),
         cmocka_unit_test_setup_teardown(test_means_none, begin_challenged, end),
+        cmocka_unit_test_setup_teardown(test_means_unknown, begin_challenged, end),
         IN(test_one_is_gone),
         cmocka_unit_test_setup_teardown(test_while_it_is_down, begin_challenged, end),
         IN(test_who_left_while_it_was_down),
