@@ -42,7 +42,8 @@ struct rows {
 
 static struct span text_at(sqlite3_value **row, int column)
 {
-    const char *p = (const char *)sqlite3_value_text(row[column]);
+    /* As a text it would be copied, to end with a 0. */
+    const char *p = sqlite3_value_blob(row[column]);
 
     return p ? span_make(p, (size_t)sqlite3_value_bytes(row[column])) : SPAN_NONE;
 }
@@ -298,11 +299,21 @@ static int teach(sqlite3 *db, const char *name, int columns, struct rows *r,
                                       NULL, NULL, NULL);
 }
 
+/* While it is loaded the file is mapped: a fifth of the time went into copying pages out
+ * of the kernel's cache. Not afterwards: an error of the disk is a signal then. */
+static int map_file(sqlite3 *db, bool map)
+{
+    return sqlite3_exec(db, map ? "PRAGMA mmap_size=17179869184" : "PRAGMA mmap_size=0", NULL, NULL,
+                        NULL);
+}
+
 static int begin(struct rows *r)
 {
     sqlite3 *db = r->s->db;
     int rc = teach(db, "take_aor", AOR_COLUMNS, r, take_aor);
 
+    if (rc == SQLITE_OK)
+        rc = map_file(db, true);
     if (rc == SQLITE_OK)
         rc = teach(db, "take_binding", BINDING_COLUMNS, r, take_binding);
     if (rc == SQLITE_OK)
@@ -339,6 +350,7 @@ void rows_close(struct rows *r)
         return;
     sqlite3_finalize(r->aors);
     sqlite3_finalize(r->bindings);
+    (void)map_file(r->s->db, false);
     (void)teach(r->s->db, "take_aor", AOR_COLUMNS, NULL, NULL);
     (void)teach(r->s->db, "take_binding", BINDING_COLUMNS, NULL, NULL);
     free(r->binding);

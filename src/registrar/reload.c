@@ -15,6 +15,8 @@
 #define STEP_MS      1
 /* The pacer has enough: look again then. */
 #define FULL_MS 20
+/* A lease that is dropped is registered again so long after it was granted, at least. */
+#define GONE_AGAIN_MS 2000
 /* Of the pacer's line, in parts of a second, that are filled by a reload: others are
  * to find room there. */
 #define LINE_PARTS 4
@@ -240,10 +242,15 @@ void registrar_upstream_lost(struct registrar *r, struct upstream *u, const char
 void registrar_lease_gone(struct registrar *r, uint64_t aor_hash)
 {
     struct aor *a = location_find(r->with.location, aor_hash);
+    uint64_t granted_ms;
 
-    if (!a)
-        return;
+    if (!a || !lease_held(&a->lease, r->rt->now_ms))
+        return; /* that is known */
+    granted_ms = granted_at_ms(&a->lease);
     forget_grant(r, &a->lease);
+    /* One that drops what it has just granted is not asked again and again. */
+    if (granted_ms + GONE_AGAIN_MS > r->rt->now_ms)
+        a->lease.next_ms = granted_ms + GONE_AGAIN_MS;
     lease_settle(r, aor_hash);
 }
 

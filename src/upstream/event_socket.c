@@ -199,12 +199,23 @@ static void restarted(struct event_socket *s, const char *sign)
     user->restarted(user->self, s->upstream);
 }
 
+/* 8-4-4-4-12 hexadecimal digits, as FreeSWITCH writes it. */
+static bool is_uuid(struct span text)
+{
+    if (text.n != EVENT_UUID_SIZE)
+        return false;
+    for (size_t i = 0; i < text.n; i++)
+        if (i == 8 || i == 13 || i == 18 || i == 23 ? text.p[i] != '-' : ascii_hex(text.p[i]) < 0)
+            return false;
+    return true;
+}
+
 static void note_uuid(struct event_socket *s, struct span uuid)
 {
     bool other = s->uuid_n && !span_eq(uuid, span_make(s->uuid, s->uuid_n));
 
-    if (uuid.n == 0 || uuid.n > sizeof s->uuid)
-        return;
+    if (!is_uuid(uuid))
+        return; /* whatever it says there, it is nobody's name */
     memcpy(s->uuid, uuid.p, uuid.n);
     s->uuid_n = uuid.n;
     if (!other)

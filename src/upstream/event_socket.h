@@ -14,7 +14,7 @@
 
 /* Flushes that wait for their turn; more are refused. */
 #define EVENT_FLUSHES_MAX 4096
-#define EVENT_UUID_MAX    64
+#define EVENT_UUID_SIZE   36
 
 /*
  *   OFF --its pause is over--------------------> CONNECTING  connect_now()
@@ -53,11 +53,11 @@ struct event_socket {
     unsigned failures;   /* in a row */
     const char *trouble; /* what the log was told last; NULL: that all is well */
     struct event_reader reader;
-    char uuid[EVENT_UUID_MAX]; /* Core-UUID; kept over reconnects */
-    size_t uuid_n;             /* 0: not known */
-    uint64_t uptime_ms;        /* when it was heard last */
-    uint64_t flushed;          /* the tag of the command EVENT_FLUSH */
-    uint64_t *flushes;         /* tags that wait, a ring; NULL: no event socket here */
+    char uuid[EVENT_UUID_SIZE]; /* Core-UUID; kept over reconnects */
+    size_t uuid_n;              /* 0: not known */
+    uint64_t uptime_ms;         /* when it was heard last */
+    uint64_t flushed;           /* the tag of the command EVENT_FLUSH */
+    uint64_t *flushes;          /* tags that wait, a ring; NULL: no event socket here */
     unsigned first, count;
 };
 

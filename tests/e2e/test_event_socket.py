@@ -153,3 +153,25 @@ def test_one_that_is_not_there_is_tried_again(house, events):
     house.midreg.wait_log("event=event_socket_down upstream=pbx reason=\"cannot be reached\"")
     events.open()
     house.midreg.wait_log("event=event_socket_up", timeout=15)
+
+
+def test_a_cut_connection_is_made_again_and_restarts_are_still_seen(house, events):
+    start_and_wait(house, events)
+    house.registered("al")
+    for count in (2, 3):
+        events.cut()
+        events.wait_accepted(count)
+        events.wait_command("api global_getvar core_uuid", count=count)
+    assert len(house.registrar.of("al")) == 1
+    events.restart()
+    house.registrar.wait_register("al", count=2, timeout=15)
+
+
+def test_what_is_no_uuid_is_no_restart(house, events):
+    start_and_wait(house, events)
+    house.registered("al")
+    for text in ("-ERR", "", "another", "x" * 36):
+        events.core_uuid = text
+        events.heartbeat()
+    house.fence()
+    assert "restarted" not in house.midreg.output

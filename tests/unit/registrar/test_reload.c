@@ -226,6 +226,23 @@ static void test_one_is_gone(void **state)
     assert_int_equal(held(), 2);
 }
 
+/* It drops what it has just granted, again and again: it is not asked without pause. */
+static void test_dropped_again_and_again(void **state)
+{
+    uint64_t u0 = location_hash(&world.location, SPAN("sip:u0@example.com"));
+
+    (void)state;
+    crowd(1);
+    pbx.registers = 0;
+    for (unsigned i = 0; i < 100; i++) {
+        registrar_lease_gone(world.registrar, u0);
+        run(&pbx, 100);
+    }
+    assert_in_range(pbx.registers, 4, 6);
+    run(&pbx, 3000);
+    assert_int_equal(held(), 1);
+}
+
 /* While it is down nothing is sent that nobody answers, known phones get 200 at once,
  * and who left meanwhile is removed once it is back. */
 static void test_while_it_is_down(void **state)
@@ -279,6 +296,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(test_means_none, begin_challenged, end),
         cmocka_unit_test_setup_teardown(test_means_unknown, begin_challenged, end),
         IN(test_one_is_gone),
+        IN(test_dropped_again_and_again),
         cmocka_unit_test_setup_teardown(test_while_it_is_down, begin_challenged, end),
         IN(test_who_left_while_it_was_down),
     };
