@@ -4,6 +4,7 @@
  * Reads the sub-command and hands over; what fails is said in one line on stderr
  * with the remedy. Exit status: 0 done, 1 could not, 2 wrongly called.
  */
+#include "admin/cli.h"
 #include "config/config.h"
 #include "run.h"
 
@@ -19,10 +20,18 @@ static const char usage[] =
     "  midreg run [-c FILE]   run in the foreground; log on stderr\n"
     "  midreg check [FILE]    check a configuration, tell every mistake with its line\n"
     "  midreg defaults        print every option with its default and meaning\n"
+    "  midreg status          what a running midreg does, and how its upstreams are\n"
+    "  midreg list [SEARCH]   who is registered; --limit N\n"
+    "  midreg show AOR        one identity: its contacts and its lease upstream\n"
+    "  midreg kick AOR [CONTACT]   remove its contacts, or one\n"
+    "  midreg reload          register the leases again, paced, and show how far it is;\n"
+    "                         --upstream NAME, --aor AOR, --rate N a second, --dry-run,\n"
+    "                         --stop. Ctrl-C ends the showing only\n"
     "  midreg version         print the version\n"
     "  midreg help            print this\n"
     "\n"
-    "FILE is " DEFAULT_CONFIG " where none is given.\n"
+    "FILE is " DEFAULT_CONFIG " where none is given. status to reload take -c FILE, which\n"
+    "names the socket, or --socket PATH, and --json.\n"
     "Signals: TERM and INT end midreg, USR1 logs its counters, HUP reads FILE again.\n"
     "Exit status: 0 done, 1 could not (stderr says why), 2 wrong usage.\n";
 
@@ -123,5 +132,7 @@ int main(int argc, char **argv)
     for (size_t i = 0; i < sizeof commands / sizeof commands[0]; i++)
         if (strcmp(argv[1], commands[i].name) == 0)
             return commands[i].run(argc - 2, argv + 2);
+    if (cli_knows(argv[1]))
+        return cli_run(argv[1], argc - 2, argv + 2, DEFAULT_CONFIG);
     return wrong_usage("there is no command", argv[1]);
 }

@@ -164,6 +164,7 @@ static void step(struct registrar *r, struct reload *l)
 
         if (!a) {
             l->state = RELOAD_ENDING;
+            l->total = l->done + l->failed + l->marked + l->pending; /* now it is known */
             end_if_answered(r, l);
             return;
         }
