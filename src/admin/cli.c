@@ -301,7 +301,7 @@ static int run_reload(struct cli *c, const struct order *o)
         return aor_path(c, o->aor, "/reload", path)
                    ? show_answer(o, cli_ask(c, "POST", path), print_one)
                    : COULD_NOT;
-    strcpy(path, o->stop ? "/api/reload/stop" : "/api/reload");
+    snprintf(path, sizeof path, "%s", o->stop ? "/api/reload/stop" : "/api/reload");
     if (!add_parameter(c, path, "upstream", o->upstream) ||
         !add_parameter(c, path, "rate", o->rate) ||
         !add_parameter(c, path, "dry-run", o->dry ? "1" : NULL))

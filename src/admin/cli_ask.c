@@ -74,7 +74,7 @@ struct cli *cli_open(const char *config_path, const char *socket)
         fputs("midreg: out of memory\n", stderr);
         return NULL;
     }
-    strcpy(c->host, "localhost");
+    snprintf(c->host, sizeof c->host, "localhost");
     c->socket = socket ? strdup(socket) : NULL;
     if (!socket && !find_place(c, config_path)) {
         cli_close(c);

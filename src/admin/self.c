@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <sys/resource.h>
 #include <time.h>
 #include <unistd.h>
@@ -25,14 +26,15 @@ static double seconds_of(const struct timeval *t)
 static void look_at_memory(struct self *out)
 {
     FILE *f = fopen("/proc/self/statm", "re");
-    unsigned long long pages, resident;
+    char line[128] = "";
+    char *rest;
     uint64_t page = (uint64_t)sysconf(_SC_PAGESIZE);
 
     if (!f)
         return;
-    if (fscanf(f, "%llu %llu", &pages, &resident) == 2) {
-        out->virtual_bytes = pages * page;
-        out->resident_bytes = resident * page;
+    if (fgets(line, sizeof line, f)) {
+        out->virtual_bytes = strtoull(line, &rest, 10) * page;
+        out->resident_bytes = strtoull(rest, NULL, 10) * page;
     }
     fclose(f);
 }

@@ -17,7 +17,7 @@ static json_t *text(struct span s)
     char *room;
     struct buf out;
 
-    if (good)
+    if (good || s.n == 0)
         return good;
     room = malloc(s.n * strlen(REPLACED));
     if (!room)

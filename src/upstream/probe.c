@@ -9,20 +9,26 @@
 #include "sip/build.h"
 #include "upstream/contact.h"
 
+static void put_domain(struct buf *out, const struct upstream *u)
+{
+    const struct config *c = u->all->config;
+
+    if (c->domain_count)
+        buf_str(out, c->domains[0]);
+    else
+        address_put_host(out, &u->config->address);
+}
+
 /* "sip:midreg-probe-RANDOM@DOMAIN": nobody's AOR. */
 static void put_probe_aor(struct buf *out, struct upstream *u)
 {
-    const struct config *c = u->all->config;
     uint8_t random[8];
 
     u->all->rt->ports->random(u->all->rt->ports->world, random, sizeof random);
     buf_lit(out, "sip:midreg-probe-");
     base32_put(out, random, sizeof random);
     buf_char(out, '@');
-    if (c->domain_count)
-        buf_str(out, c->domains[0]);
-    else
-        address_put_host(out, &u->config->address);
+    put_domain(out, u);
 }
 
 static void build_probe(struct buf *out, struct upstream *u, const struct client_tx *tx)
@@ -33,12 +39,9 @@ static void build_probe(struct buf *out, struct upstream *u, const struct client
     put_probe_aor(&aor_room, u);
     struct span aor = buf_done(&aor_room);
     uint64_t hash = hash64(&u->all->rt->hasher, aor);
-    struct span domain = span_make(aor.p + 4, aor.n - 4);
 
-    while (domain.n && domain.p[0] != '@')
-        domain.p++, domain.n--;
     buf_lit(out, "REGISTER sip:");
-    buf_put(out, domain.p + 1, domain.n - 1);
+    put_domain(out, u);
     buf_lit(out, " SIP/2.0\r\nVia: ");
     client_put_via(out, tx);
     buf_lit(out, "\r\nMax-Forwards: 70\r\nFrom: <");
