@@ -9,6 +9,8 @@
 #include "sip/build.h"
 #include "upstream/contact.h"
 
+#include <assert.h>
+
 static void put_domain(struct buf *out, const struct upstream *u)
 {
     const struct config *c = u->all->config;
@@ -38,6 +40,7 @@ static void build_probe(struct buf *out, struct upstream *u, const struct client
 
     put_probe_aor(&aor_room, u);
     struct span aor = buf_done(&aor_room);
+    assert(aor.p); /* a domain has 255 bytes at most */
     uint64_t hash = hash64(&u->all->rt->hasher, aor);
 
     buf_lit(out, "REGISTER sip:");
