@@ -7,10 +7,12 @@
 #include "keep.h"
 
 #include "location/writer.h"
+#include "net/lock.h"
 
 #include <limits.h>
 #include <stdlib.h>
 #include <time.h>
+#include <unistd.h>
 
 #define FILE_NAME   "midreg.db"
 #define NAME_ROOM   80
@@ -23,6 +25,7 @@ struct keep {
     struct core *core;
     struct store *store;
     struct writer *writer;
+    int lock; /* of a file outside of state-dir; -1: none */
     struct store_listeners listeners;
     const char *name[CONFIG_LISTENERS_MAX];
     char room[CONFIG_LISTENERS_MAX][NAME_ROOM];
@@ -47,8 +50,10 @@ static struct store *open_store(struct keep *k, const struct config *c, FILE *er
 {
     char path[PATH_MAX];
 
-    if (c->store_path)
-        return store_open(c->store_path, &k->listeners, errors);
+    if (c->store_path) {
+        k->lock = lock_take_store(c->store_path, errors);
+        return k->lock >= 0 ? store_open(c->store_path, &k->listeners, errors) : NULL;
+    }
     if ((size_t)snprintf(path, sizeof path, "%s/" FILE_NAME, c->state_dir) >= sizeof path) {
         fprintf(errors, "state-dir: the path is too long\n");
         return NULL;
@@ -129,6 +134,7 @@ struct keep *keep_open(const struct config *config, struct world *world, struct 
         fprintf(errors, "out of memory\n");
         return NULL;
     }
+    k->lock = -1;
     k->config = config;
     k->world = world;
     k->core = core;
@@ -186,5 +192,7 @@ void keep_close(struct keep *k)
         return;
     writer_free(k->writer);
     store_close(k->store);
+    if (k->lock >= 0)
+        close(k->lock);
     free(k);
 }

@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,6 +17,13 @@
 #include <unistd.h>
 
 #define LOCK_FILE "lock"
+
+/* What is locked, for messages. */
+struct locked {
+    const char *what; /* "state-dir" */
+    const char *path;
+    const char *file; /* the lock's, as one would type it */
+};
 
 /* The holder's pid, or 0: it has not written it yet. */
 static long read_pid(int fd)
@@ -29,20 +37,18 @@ static long read_pid(int fd)
     return strtol(text, NULL, 10);
 }
 
-static void complain_held(int fd, const char *path, FILE *errors)
+static void complain_held(int fd, const struct locked *l, FILE *errors)
 {
     long pid = read_pid(fd);
 
     if (pid > 0)
         fprintf(errors,
-                "state-dir %s: midreg runs already, with pid %ld; stop it (kill %ld), or give "
-                "this one a state-dir of its own\n",
-                path, pid, pid);
+                "%s %s: midreg runs already, with pid %ld; stop it (kill %ld), or give this one "
+                "a %s of its own\n",
+                l->what, l->path, pid, pid, l->what);
     else
-        fprintf(errors,
-                "state-dir %s: midreg runs already; stop it, or give this one a state-dir of "
-                "its own\n",
-                path);
+        fprintf(errors, "%s %s: midreg runs already; stop it, or give this one a %s of its own\n",
+                l->what, l->path, l->what);
 }
 
 static bool write_pid(int fd)
@@ -53,33 +59,47 @@ static bool write_pid(int fd)
     return ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)n, 0) == n;
 }
 
-int lock_take(int dir, const char *path, FILE *errors)
+static int take(int dir, const char *name, const struct locked *l, FILE *errors)
 {
-    int fd = openat(dir, LOCK_FILE, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    int fd = openat(dir, name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 
     if (fd < 0) {
-        fprintf(errors,
-                "%s/" LOCK_FILE ": cannot be opened: %s; give it to the user that runs "
-                "midreg\n",
-                path, strerror(errno));
+        fprintf(errors, "%s: cannot be opened: %s; give it to the user that runs midreg\n", l->file,
+                strerror(errno));
         return -1;
     }
     if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
         if (errno == EWOULDBLOCK)
-            complain_held(fd, path, errors);
+            complain_held(fd, l, errors);
         else
-            fprintf(errors,
-                    "%s/" LOCK_FILE ": cannot be locked: %s; put state-dir on a local "
-                    "disk\n",
-                    path, strerror(errno));
+            fprintf(errors, "%s: cannot be locked: %s; put the %s on a local disk\n", l->file,
+                    strerror(errno), l->what);
         close(fd);
         return -1;
     }
     if (!write_pid(fd)) {
-        fprintf(errors, "%s/" LOCK_FILE ": cannot be written: %s; is the disk full?\n", path,
-                strerror(errno));
+        fprintf(errors, "%s: cannot be written: %s; is the disk full?\n", l->file, strerror(errno));
         close(fd);
         return -1;
     }
     return fd;
+}
+
+int lock_take(int dir, const char *path, FILE *errors)
+{
+    char file[PATH_MAX];
+
+    snprintf(file, sizeof file, "%s/" LOCK_FILE, path);
+    return take(dir, LOCK_FILE, &(struct locked){"state-dir", path, file}, errors);
+}
+
+int lock_take_store(const char *path, FILE *errors)
+{
+    char file[PATH_MAX];
+
+    if ((size_t)snprintf(file, sizeof file, "%s.lock", path) >= sizeof file) {
+        fprintf(errors, "store %s: the path is too long\n", path);
+        return -1;
+    }
+    return take(AT_FDCWD, file, &(struct locked){"store", path, file}, errors);
 }

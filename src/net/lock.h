@@ -1,8 +1,8 @@
 /*
- * net/lock: one running midreg per state directory.
+ * net/lock: one running midreg per state directory, and per store.
  *
- * The file "lock" in it is locked while midreg runs and holds its pid. Main
- * thread, before the loop.
+ * The file "lock" in the directory, and FILE.lock beside a store of another place, are
+ * locked while midreg runs and hold its pid. Main thread, before the loop.
  */
 #ifndef MIDREG_NET_LOCK_H
 #define MIDREG_NET_LOCK_H
@@ -13,5 +13,8 @@
  * closed (or the process ends, however), or -1 with one line on `errors` that
  * names the pid of the holder. */
 int lock_take(int dir, const char *path, FILE *errors);
+
+/* The same for a store that is a file of its own. */
+int lock_take_store(const char *path, FILE *errors);
 
 #endif

@@ -275,3 +275,20 @@ def test_leases_for_another_contact_of_ours_are_registered_anew(house, again):
     house.fence()
     assert registers(house, "al") == 2 and "contact_moved" not in house.midreg.output
     assert al.registered()
+
+
+def test_a_store_has_one_midreg(house, tmp_path):
+    """Another state directory does not help: the second one ends, and names the first."""
+    store = tmp_path / "shared.db"
+    house.start(store="sqlite:%s" % store)
+    house.registered("al")
+    (tmp_path / "other").mkdir()
+    text = house.midreg.config_file.read_text()
+    port = free_port()
+    other = tmp_path / "other.conf"
+    other.write_text(text.replace(":%d" % house.port, ":%d" % port).replace("/state", "/other"))
+    second = command("run", "-c", other)
+    assert second.returncode == 1
+    assert "store %s: midreg runs already, with pid %d" % (store, house.midreg.process.pid) in second.stderr
+    killed(house)  # the lock goes with its holder
+    assert house.registered("bo").register().status == 200
