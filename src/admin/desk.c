@@ -87,7 +87,7 @@ static enum ask_result answer_facts(const struct desk *d, struct ask *a)
         .waiting = registrar_pending(d->at.registrar),
         .kept = core->journal->kept,
         .behind = journal_is_behind(core->journal),
-        .alarm = core->journal->alarm,
+        .alarm = journal_owes(core->journal),
         .auth = core->config->auth,
         .upstreams = core->upstreams->count,
     };

@@ -75,11 +75,16 @@ static void raise_alarm(struct journal *j, const char *why)
                 why);
 }
 
+/* The store writes again: from now on answers wait for it. What was answered without
+ * it meanwhile may stand in the next round still, so that this is not the end. */
 static void end_alarm(struct journal *j)
 {
-    if (!j->alarm)
-        return;
+    if (j->alarm)
+        j->owes = j->submitted;
     j->alarm = false;
+    if (j->owes == 0 || j->durable < j->owes)
+        return;
+    j->owes = 0;
     runtime_log(j->rt, LOG_INFO, "store_caught_up", "undurable=%llu",
                 (unsigned long long)j->rt->counters.value[COUNTER_UNDURABLE]);
 }

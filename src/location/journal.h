@@ -37,10 +37,12 @@ struct journal {
     char *batch; /* the images with the store */
     size_t batch_n;
     size_t batch_room;
-    bool with_store;   /* the batch is not yet written */
-    bool failed;       /* the store could not: it is given to it again */
-    uint64_t since_ms; /* when it was first */
-    bool alarm;
+    bool with_store;    /* the batch is not yet written */
+    bool failed;        /* the store could not: it is given to it again */
+    uint64_t since_ms;  /* when it was first */
+    bool alarm;         /* it fails, or is too slow: answers do not wait for it */
+    uint64_t owes;      /* what was answered during an alarm goes up to this; 0: all of it is
+                           written */
     struct timer timer; /* TIMER_JOURNAL: it takes too long, or is to be tried again */
 };
 
@@ -65,6 +67,12 @@ bool journal_written(struct journal *j, bool done);
 
 /* Is anything not yet with the disk? For shutdown and checks. */
 bool journal_is_behind(const struct journal *j);
+
+/* Would a crash lose what was answered? */
+static inline bool journal_owes(const struct journal *j)
+{
+    return j->alarm || j->owes;
+}
 
 static inline bool journal_is_durable(const struct journal *j, uint64_t sequence)
 {

@@ -5,7 +5,7 @@
  * Order: world_new(), then the core is made on world_ports(), world_open(),
  * world_run(), then the core is freed, world_free(). All on the core thread,
  * which is the main thread. One world per process: it takes SIGTERM, SIGINT,
- * SIGHUP and SIGUSR1 out of the process's usual way and ignores SIGPIPE.
+ * SIGHUP and SIGUSR1 out of the process's usual way and ignores SIGPIPE and SIGXFSZ.
  */
 #ifndef MIDREG_NET_WORLD_H
 #define MIDREG_NET_WORLD_H

@@ -1,4 +1,5 @@
 """What midreg keeps on disk: nothing that was accepted is lost, nothing that was removed comes back."""
+import resource
 import sqlite3
 import time
 
@@ -292,3 +293,21 @@ def test_a_store_has_one_midreg(house, tmp_path):
     assert "store %s: midreg runs already, with pid %d" % (store, house.midreg.process.pid) in second.stderr
     killed(house)  # the lock goes with its holder
     assert house.registered("bo").register().status == 200
+
+
+def test_a_full_disk_is_survived_and_caught_up_with(house):
+    """No file may grow: phones are served from memory, and once there is room again nothing is missing."""
+    house.start()
+    house.registered("al")
+    pid = house.midreg.process.pid
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
+    bo = house.registered("bo")
+    house.midreg.wait_log("event=store_behind")
+    house.midreg.wait_log("event=store_failed")
+    cy = house.registered("cy")
+    assert cy.register().status == 200
+    house.midreg.wait_status("undurable", 1)
+    resource.prlimit(pid, resource.RLIMIT_FSIZE, (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    house.midreg.wait_log("event=store_caught_up")
+    killed(house)
+    assert rings(house, bo) and rings(house, cy)
