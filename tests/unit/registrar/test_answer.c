@@ -119,7 +119,6 @@ static void test_a_store_that_stalls(void **state)
     store_writes();
     assert_true(fake_logged(&world.fake, "store_caught_up"));
     phone(THIRD, "t1", 1, "Contact: <sip:anna@10.0.0.3:7000>\r\n");
-    store_writes();
     assert_no_answer(THIRD);
     store_writes();
     assert_answer(THIRD, 200);
