@@ -13,6 +13,8 @@
 #include <time.h>
 #include <unistd.h>
 
+#define ASIDE_TRIES 100
+
 /* `upstream`: 0 is the only one that there was before schema 2. */
 #define SCHEMA_LEASES                                                                              \
     "CREATE TABLE upstream (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"                   \
@@ -232,17 +234,35 @@ static int open_file(struct store *s, const char *path)
     return name_upstreams(s) && prepare(s) ? SQLITE_OK : sqlite3_extended_errcode(s->db);
 }
 
+/* A name that no file has: what was put aside before is not overwritten. */
+static bool name_aside(const char *path, char aside[PATH_ROOM])
+{
+    long long now = (long long)time(NULL);
+    bool taken = true;
+
+    for (unsigned i = 0; taken && i < ASIDE_TRIES; i++) {
+        int n = snprintf(aside, PATH_ROOM, "%s.damaged-%lld", path, now + i);
+
+        if (n < 0 || n >= PATH_ROOM)
+            return false;
+        taken = access(aside, F_OK) == 0;
+    }
+    return !taken;
+}
+
 /* The database and what SQLite keeps beside it. */
 static bool put_aside(const char *path, FILE *errors)
 {
     static const char *const beside[] = {"", "-wal", "-shm"};
+    char aside[PATH_ROOM];
     char from[PATH_ROOM];
     char to[PATH_ROOM];
 
+    if (!name_aside(path, aside))
+        return false;
     for (unsigned i = 0; i < sizeof beside / sizeof *beside; i++) {
         int n = snprintf(from, sizeof from, "%s%s", path, beside[i]);
-        int m =
-            snprintf(to, sizeof to, "%s.damaged-%lld%s", path, (long long)time(NULL), beside[i]);
+        int m = snprintf(to, sizeof to, "%s%s", aside, beside[i]);
 
         if (n < 0 || m < 0 || (size_t)n >= sizeof from || (size_t)m >= sizeof to)
             return false;
@@ -255,6 +275,27 @@ static bool put_aside(const char *path, FILE *errors)
                     path, to);
     }
     return true;
+}
+
+static const char *remedy_of(int rc)
+{
+    if (rc == SQLITE_IOERR_NOMEM)
+        rc = SQLITE_NOMEM;
+    switch (rc & 0xff) {
+    case SQLITE_FULL:
+        return "the disk is full: make room";
+    case SQLITE_IOERR:
+        return "the disk fails: see the kernel's log";
+    case SQLITE_READONLY:
+        return "it cannot be written: it and its directory must belong to midreg's user";
+    case SQLITE_BUSY:
+    case SQLITE_LOCKED:
+        return "another program holds it: end that one";
+    case SQLITE_NOMEM:
+        return "there is not enough memory";
+    default:
+        return "is its directory there and writable?";
+    }
 }
 
 struct store *store_open(const char *path, const struct store_names *names, FILE *errors)
@@ -280,8 +321,8 @@ struct store *store_open(const char *path, const struct store_names *names, FILE
                 "one, or another file\n",
                 path, s->version, STORE_SCHEMA_VERSION);
     else
-        fprintf(errors, "store %s cannot be opened: %s: is its directory there and writable?\n",
-                path, sqlite3_errstr(rc));
+        fprintf(errors, "store %s cannot be opened: %s: %s\n", path, sqlite3_errstr(rc),
+                remedy_of(rc));
     store_close(s);
     return NULL;
 }
