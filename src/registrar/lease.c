@@ -210,15 +210,29 @@ bool lease_read_grant(const struct sip_message *response, const struct aor *a, u
 
 /* ---- what should be there -------------------------------------------------- */
 
+/* What is left in a record. */
+struct left {
+    bool live;        /* bindings */
+    uint64_t ends_ms; /* the first of them, or of the tombstones */
+};
+
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 /* Takes away what has run out. Returns the record, which may have moved. */
-static struct aor *expire(struct registrar *r, struct aor *a)
+static struct aor *expire(struct registrar *r, struct aor *a, struct left *left)
 {
     uint64_t now_ms = r->rt->now_ms;
     struct binding *b = aor_first(a);
     bool changed = false;
 
+    *left = (struct left){false, UINT64_MAX};
     while (b) {
         if (b->expires_ms > now_ms) {
+            left->live |= !(b->flags & BINDING_TOMBSTONE);
+            left->ends_ms = earlier(left->ends_ms, b->expires_ms);
             b = aor_next(a, b);
             continue;
         }
@@ -227,6 +241,7 @@ static struct aor *expire(struct registrar *r, struct aor *a)
             changed = true;
         }
         location_unbind(location_of(r), &a, b->id);
+        *left = (struct left){false, UINT64_MAX};
         b = aor_first(a);
     }
     if (changed)
@@ -300,21 +315,16 @@ static void act_on_lease(struct registrar *r, struct aor *a, unsigned upstream, 
             r->rt->now_ms + OWN_PACER_WAIT_MS / 2 + runtime_random(r->rt, OWN_PACER_WAIT_MS / 2);
 }
 
-static uint64_t earlier(uint64_t a, uint64_t b)
+/* Does what is to be done now with the record's lease `i`. Returns when to look again. The
+ * record may move, or be gone: NULL. */
+static uint64_t see_to(struct registrar *r, struct aor **record, unsigned i, bool live)
 {
-    return a < b ? a : b;
-}
-
-/* Does what is to be done now with the lease there. Returns when to look again. */
-static uint64_t see_to(struct registrar *r, uint64_t hash, unsigned upstream, bool live)
-{
-    struct aor *a = location_find(location_of(r), hash);
-    struct lease *l = a ? aor_lease_at(a, upstream) : NULL;
+    struct aor *a = *record;
+    struct lease *l = aor_lease(a, i);
+    unsigned upstream = l->upstream;
+    uint64_t hash = a->hash;
     uint64_t now_ms = r->rt->now_ms;
     uint64_t again_ms = UINT64_MAX;
-
-    if (!l)
-        return UINT64_MAX;
     bool wanted = live && home_wants(r, a, l);
 
     if (!wanted && l->means == MEANS_NONE && !a->busy && lease_possible(l, now_ms) &&
@@ -325,7 +335,7 @@ static uint64_t see_to(struct registrar *r, uint64_t hash, unsigned upstream, bo
     if (action_ms > now_ms)
         return earlier(action_ms, again_ms);
     act_on_lease(r, a, upstream, wanted);
-    a = location_find(location_of(r), hash);
+    a = *record = location_find(location_of(r), hash);
     l = a ? aor_lease_at(a, upstream) : NULL;
     return l ? earlier(lease_own_action_ms(r, a, l, live), again_ms) : UINT64_MAX;
 }
@@ -376,15 +386,12 @@ static struct aor *drop_spent_leases(struct registrar *r, struct aor *a, bool li
     return a;
 }
 
-static void arm(struct registrar *r, struct aor *a, uint64_t action_ms)
+static void arm(struct registrar *r, struct aor *a, const struct left *left, uint64_t action_ms)
 {
-    bool live = aor_live_count(a, r->rt->now_ms) > 0;
-    uint64_t due_ms = action_ms;
+    uint64_t due_ms = earlier(action_ms, left->ends_ms);
 
-    for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
-        due_ms = earlier(due_ms, b->expires_ms);
     for (unsigned i = a->bindings ? 1 : 0; i <= a->further && !a->busy; i++)
-        if (!live || !home_wants(r, a, aor_lease(a, i)))
+        if (!left->live || !home_wants(r, a, aor_lease(a, i)))
             due_ms = earlier(due_ms, lease_spent_at_ms(r, aor_lease(a, i)));
     if (due_ms == UINT64_MAX)
         return;
@@ -397,25 +404,24 @@ void lease_settle(struct registrar *r, uint64_t hash)
 {
     struct aor *a = location_find(location_of(r), hash);
     uint64_t action_ms = UINT64_MAX;
+    struct left left;
 
     if (!a)
         return;
-    a = expire(r, a);
-    home_settle(r, &a);
-    bool live = aor_live_count(a, r->rt->now_ms) > 0;
-
+    a = expire(r, a, &left);
+    if (left.live)
+        home_settle(r, &a);
     for (unsigned i = 0; i <= a->further; i++) {
-        action_ms = earlier(action_ms, see_to(r, hash, aor_lease(a, i)->upstream, live));
-        a = location_find(location_of(r), hash);
+        action_ms = earlier(action_ms, see_to(r, &a, i, left.live));
         if (!a)
             return;
     }
-    a = drop_spent_leases(r, a, live);
+    a = drop_spent_leases(r, a, left.live);
     if (is_spent(r, a)) {
         extras_forget(r, hash);
         journal_note(r->with.journal, hash);
         location_delete(location_of(r), a);
         return;
     }
-    arm(r, a, action_ms);
+    arm(r, a, &left, action_ms);
 }
