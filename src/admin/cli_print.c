@@ -86,6 +86,16 @@ static void print_upstreams(FILE *out, const json_t *upstreams)
                 text(u, "event_socket"));
         print_reload_state(out, u);
     }
+    json_array_foreach(upstreams, i, u)
+    {
+        struct cli_duration left;
+
+        if (number(u, "storm"))
+            fprintf(out,
+                    "storm at %s: about %s until all phones that register anew are in; known ones "
+                    "are served\n",
+                    text(u, "name"), cli_duration(&left, number(u, "storm")));
+    }
 }
 
 void cli_print_status(FILE *out, const json_t *status)

@@ -34,6 +34,7 @@ enum timer_kind {
     TIMER_UPSTREAM, /* upstream/upstream.h: the probe */
     TIMER_PING,     /* upstream/health.h */
     TIMER_RELOAD,   /* registrar/reload.h */
+    TIMER_STORM,    /* registrar/storm.h */
     TIMER_EVENTS,   /* upstream/event_socket.h */
     TIMER_STREAM,   /* net/connection.h, on a wheel of its own */
     TIMER_KINDS

@@ -132,5 +132,6 @@ void demand_put_status(struct buf *out, const struct registrar *r)
         put_number(out, name, ".rate=", r->pacer[i].rate);
         put_number(out, name, ".needed=", (demand_needed(d, demand_leases(r, i)) + 999) / 1000);
         put_number(out, name, ".expires=", demand_expires_s(d, r->upstream_expires_s));
+        put_number(out, name, ".storm=", storm_seconds(r, i));
     }
 }

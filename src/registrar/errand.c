@@ -190,11 +190,14 @@ static bool pace(struct errand *e)
         return false;
     }
     if (!pacer_enter(pacer, &e->place, class_of(e))) {
-        if (e->answer_by_ms && !errand_survive(e))
+        if (e->answer_by_ms && !errand_survive(e)) {
+            storm_refused(r, e->upstream);
             answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is busy)");
+        }
         errand_drop(e);
         return false;
     }
+    storm_waits(r, e->upstream);
     e->state = ERRAND_PACED;
     arm(e);
     arm_pacer(r, pacer);
@@ -390,8 +393,13 @@ static bool answer_now(struct errand *e)
     struct registrar *r = e->r;
     bool survived = errand_survive(e);
 
+    if (!survived && e->state == ERRAND_PACED)
+        storm_refused(r, e->upstream);
     if (!survived)
-        answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is silent)");
+        answer_unavailable_in(r, e->server,
+                              e->state == ERRAND_PACED
+                                  ? "Service Unavailable (main registrar is busy)"
+                                  : "Service Unavailable (main registrar is silent)");
     e->answer_by_ms = 0;
     if (e->state == ERRAND_SENT || (e->state == ERRAND_PACED && survived))
         return true;

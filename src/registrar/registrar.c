@@ -557,6 +557,7 @@ struct registrar *registrar_new(const struct registrar_parts *parts)
     wheel_handler(&r->rt->wheel, TIMER_AOR, on_aor_timer, r);
     errands_init(r);
     reload_init(r);
+    storm_init(r);
     upstreams_tell(parts->upstreams, &upstream_user, r);
     table_init(&r->extras);
     return r;
@@ -567,6 +568,7 @@ void registrar_free(struct registrar *r)
     if (!r)
         return;
     reload_fini(r);
+    storm_fini(r);
     errands_fini(r);
     extras_fini(r);
     slab_fini(&r->parked);

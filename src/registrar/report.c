@@ -17,6 +17,7 @@ void report_upstream(const struct registrar *r, unsigned upstream, struct report
         .rate = r->pacer[upstream].rate,
         .needed_milli = demand_needed(d, demand_leases(r, upstream)),
         .expires_s = demand_expires_s(d, r->upstream_expires_s),
+        .storm_s = storm_seconds(r, upstream),
     };
     for (unsigned i = 0; i < PACER_CLASSES; i++)
         out->waiting += r->pacer[upstream].queue[i].count;

@@ -13,6 +13,7 @@ struct report_upstream {
     uint64_t needed_milli; /* thousandths a second that its leases need */
     uint32_t expires_s;    /* asked of it */
     uint32_t waiting;      /* REGISTERs that wait for their turn */
+    uint32_t storm_s;      /* until all who register now are in (storm.h) */
 };
 
 void report_upstream(const struct registrar *r, unsigned upstream, struct report_upstream *out);
