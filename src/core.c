@@ -233,6 +233,12 @@ void core_refused(struct core *c, const struct address *to)
     upstreams_refused(&c->upstreams, to);
 }
 
+void core_resolved(struct core *c, unsigned asker, const struct resolved *answer)
+{
+    if (asker < c->upstreams.count)
+        name_resolved(&c->upstreams.list[asker], answer);
+}
+
 void core_written(struct core *c, bool done)
 {
     if (journal_written(&c->journal, done))
@@ -250,7 +256,7 @@ bool core_restore(struct core *c, const struct aor *image)
 
 bool core_contact_at(const struct core *c, unsigned i, struct buf *out)
 {
-    if (i >= c->upstreams.count)
+    if (i >= c->upstreams.count || !upstream_is_placed(&c->upstreams.list[i]))
         return false;
     address_put(out, &c->upstreams.list[i].contact);
     return true;

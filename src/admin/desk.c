@@ -54,7 +54,7 @@ static bool put_upstream(const struct desk *d, struct ask *a, unsigned i)
 
     *out = (struct facts_upstream){
         .name = copy_text(&a->arena, u->config->name),
-        .address = u->config->address,
+        .address = u->flow.peer,
         .contact = u->contact,
         .openness = u->openness,
     };

@@ -101,6 +101,16 @@ static bool fake_flow_alive(void *world, const struct flow *flow)
     return !f->streams_dead;
 }
 
+static void fake_resolve(void *world, unsigned asker, const char *name, uint16_t port)
+{
+    struct fake *f = world;
+
+    (void)asker;
+    f->names_asked++;
+    f->name_asked = name;
+    f->name_port = port;
+}
+
 static bool fake_journal_submit(void *world, struct span images)
 {
     struct fake *f = world;
@@ -140,6 +150,7 @@ void fake_init(struct fake *f)
         .stream_open = fake_stream_open,
         .stream_close = fake_stream_close,
         .flow_alive = fake_flow_alive,
+        .resolve = fake_resolve,
         .journal_submit = fake_journal_submit,
         .log = fake_log,
     };

@@ -43,6 +43,10 @@ struct fake {
     uint32_t dead[FAKE_DEAD_MAX]; /* connections that are gone, see fake_kill() */
     unsigned dead_count;
 
+    unsigned names_asked;   /* how often a name was asked for; the test answers */
+    const char *name_asked; /* the last one */
+    uint16_t name_port;
+
     char *room; /* of datagram_reserve() */
 };
 
