@@ -59,6 +59,7 @@ static bool find_next_hop(const struct proxy *p, const struct arrival *a, struct
         token->upstream = (uint8_t)(u - p->upstreams->list);
         token->flow = *a->from;
         *to = u->flow;
+        name_target(u, &a->request.ruri, &to->peer);
     }
     return true;
 }

@@ -12,6 +12,8 @@
 /* Without an answer that is of use: 5 s, 10 s, 20 s, and then each minute. */
 #define AGAIN_FIRST_MS 5000u
 #define AGAIN_MAX_MS   60000u
+/* Calls that began where it was before may last so long. */
+#define LEFT_MS 3600000u
 
 static struct upstream *upstream_of(struct timer *t)
 {
@@ -25,6 +27,7 @@ static void ask(struct upstream *u)
 {
     const struct ports *ports = u->all->rt->ports;
 
+    u->name.asked_ms = u->all->rt->now_ms;
     ports->resolve(ports->world, (unsigned)(u - u->all->list), u->config->host,
                    u->config->host_port);
 }
@@ -91,8 +94,10 @@ static unsigned usable(const struct upstream *u, const struct resolved *answer,
     return count;
 }
 
-static void say_move(struct upstream *u, const struct address *to)
+static void move(struct upstream *u, const struct address *to, enum log_level level,
+                 const char *why)
 {
+    struct upstream_name *n = &u->name;
     char room[2][64];
     struct buf from_text = buf_make(room[0], sizeof room[0] - 1);
     struct buf to_text = buf_make(room[1], sizeof room[1] - 1);
@@ -104,26 +109,37 @@ static void say_move(struct upstream *u, const struct address *to)
     address_put(&to_text, to);
     room[0][from_text.n] = '\0';
     room[1][to_text.n] = '\0';
-    runtime_log(u->all->rt, upstream_is_placed(u) ? LOG_WARN : LOG_INFO, "upstream_moved",
-                "upstream=%s host=%s from=%s to=%s", u->config->name, u->config->host, room[0],
-                room[1]);
+    runtime_log(u->all->rt, level, "upstream_moved",
+                "upstream=%s host=%s from=%s to=%s reason=\"%s\"", u->config->name, u->config->host,
+                room[0], room[1], why);
+    if (upstream_is_up(u)) {
+        n->left = u->flow.peer;
+        n->left_until_ms = u->all->rt->now_ms + LEFT_MS;
+    }
+    upstream_move(u, to);
 }
 
-static bool holds(const struct upstream_name *n, const struct address *a)
+/* Where this address stands among those that are known; `count`: nowhere. */
+static unsigned place_of(const struct upstream_name *n, const struct address *a)
 {
-    for (unsigned i = 0; i < n->count; i++)
-        if (address_equal(&n->known[i], a))
-            return true;
-    return false;
+    unsigned i = 0;
+
+    while (i < n->count && !address_equal(&n->known[i], a))
+        i++;
+    return i;
 }
 
 /* A list that is not whole does not say that an address is gone. */
 static void follow(struct upstream *u, bool whole)
 {
-    if (holds(&u->name, &u->flow.peer) || (upstream_is_placed(u) && !whole))
+    const struct upstream_name *n = &u->name;
+
+    if (place_of(n, &u->flow.peer) < n->count || (upstream_is_placed(u) && !whole))
         return;
-    say_move(u, &u->name.known[0]);
-    upstream_move(u, &u->name.known[0]);
+    if (upstream_is_placed(u))
+        move(u, &n->known[0], LOG_WARN, "the name leads elsewhere");
+    else
+        move(u, &n->known[0], LOG_INFO, "the name is known");
 }
 
 void name_resolved(struct upstream *u, const struct resolved *answer)
@@ -177,7 +193,40 @@ void name_start(struct upstream *u)
     ask(u);
 }
 
+void name_silent(struct upstream *u)
+{
+    struct upstream_name *n = &u->name;
+    unsigned next = place_of(n, &u->flow.peer) + 1;
+
+    if (!u->config->host)
+        return;
+    if (u->all->rt->now_ms >= n->asked_ms + AGAIN_FIRST_MS)
+        ask(u);
+    if (n->count == 0 || (n->count == 1 && next == 1))
+        return;
+    /* Told once for each address, not for each round. */
+    move(u, &n->known[next < n->count ? next : 0], n->tried < n->count ? LOG_WARN : LOG_DEBUG,
+         "it is silent there");
+    if (n->tried < UINT8_MAX)
+        n->tried++;
+}
+
 bool name_holds(const struct upstream *u, const struct address *a)
 {
-    return holds(&u->name, a);
+    const struct upstream_name *n = &u->name;
+
+    return place_of(n, a) < n->count ||
+           (u->all->rt->now_ms < n->left_until_ms && address_equal(&n->left, a));
+}
+
+void name_target(const struct upstream *u, const struct sip_uri *uri, struct address *out)
+{
+    struct address target = {0};
+
+    *out = u->flow.peer;
+    if (!u->config->host || !sip_host_address(uri->host, &target))
+        return;
+    target.port = uri->port ? (uint16_t)uri->port : SIP_PORT;
+    if (target.family == out->family && name_holds(u, &target))
+        *out = target;
 }

@@ -8,6 +8,7 @@
  *
  *   WAITING --an answer with an address that can be used--> upstream_move(): PLACED
  *   PLACED  --a whole answer without the address in use---> upstream_move(): PLACED
+ *   PLACED  --silent there, and the name has others-------> upstream_move(): PLACED
  *
  * WAITING, it counts as down: nothing can be sent to it.
  */
@@ -16,6 +17,7 @@
 
 #include "base/resolved.h"
 #include "base/wheel.h"
+#include "sip/uri.h"
 
 struct upstream;
 struct upstreams;
@@ -25,7 +27,11 @@ struct upstream_name {
     struct address known[RESOLVED_MAX]; /* what was found last, as far as it can be used */
     uint8_t count;
     uint8_t failures;    /* answers without a usable address, in a row */
+    uint8_t tried;       /* addresses since one answered */
     const char *trouble; /* what the log was told last; NULL: that all is well */
+    uint64_t asked_ms;
+    struct address left; /* where it was before it moved: calls go on there until then */
+    uint64_t left_until_ms;
 };
 
 /* Registers the timer. */
@@ -35,7 +41,15 @@ void name_start(struct upstream *u);
 /* What ports.resolve() was asked for is known. */
 void name_resolved(struct upstream *u, const struct resolved *answer);
 
-/* Is it one of the addresses that its name stands for? */
+/* It is down, and does not answer at the address in use: is it at another one by now? */
+void name_silent(struct upstream *u);
+
+/* Is it one of the addresses that its name stands for, or that it has just left? */
 bool name_holds(const struct upstream *u, const struct address *a);
+
+/* Of an upstream with a name: the address of this URI (a remote target) if it is one of
+ * those and of the same family, else where it is: what belongs to a call goes where that
+ * call is. */
+void name_target(const struct upstream *u, const struct sip_uri *uri, struct address *out);
 
 #endif

@@ -42,6 +42,7 @@ static unsigned choose_listener(const struct config *c, const struct config_upst
 }
 
 static void probe(struct upstream *u);
+static void forget_probe(struct upstream *u);
 
 static void on_timer(void *self, struct timer *t)
 {
@@ -107,7 +108,7 @@ void upstream_move(struct upstream *u, const struct address *to)
     upstream_drop_stream(u);
     u->flow.peer = *to;
     u->flow.listener = (uint8_t)choose_listener(u->all->config, u->config, to);
-    u->openness = UPSTREAM_UNKNOWN;
+    forget_probe(u);
     begin_there(u);
     health_restarted(u);
 }
@@ -224,8 +225,22 @@ static const struct client_user probe_user = {.response = on_response, .timeout 
 
 static void probe(struct upstream *u)
 {
-    if (!probe_send(u, &probe_user))
+    struct client_tx *tx = probe_send(u, &probe_user);
+
+    u->probed = tx ? tx->handle : HANDLE_NONE;
+    if (!tx)
         again(u, PROBE_AGAIN_MS);
+}
+
+/* What is answered elsewhere says nothing any more. */
+static void forget_probe(struct upstream *u)
+{
+    struct client_tx *tx = client_get(u->all->transactions, u->probed);
+
+    if (tx)
+        client_abandon(tx);
+    u->probed = HANDLE_NONE;
+    u->openness = UPSTREAM_UNKNOWN;
 }
 
 void upstream_doubt(struct upstream *u)

@@ -33,6 +33,7 @@ struct upstream {
     struct health health;
     struct upstream_name name;
     uint32_t probe_cseq;
+    struct handle probed; /* the last probe of openness */
     struct upstreams *all;
 };
 

@@ -124,7 +124,7 @@ static void fake_log(void *world, enum log_level level, struct span line)
 {
     struct fake *f = world;
 
-    (void)level;
+    f->warned += level <= LOG_WARN;
     f->logs = realloc(f->logs, (f->log_count + 1) * sizeof *f->logs);
     assert_non_null(f->logs);
     f->logs[f->log_count++] = strndup(line.p, line.n);

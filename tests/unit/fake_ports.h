@@ -33,6 +33,7 @@ struct fake {
 
     char **logs;
     size_t log_count;
+    unsigned warned; /* lines of level warning or worse, since the begin */
 
     bool journal_held;            /* true: journal_submit() says "later" */
     unsigned journal_batches;     /* that were submitted */
