@@ -52,6 +52,11 @@ void core_written(struct core *c, bool done);
  * us, as text; false: there is no such upstream, or it is not known where it is. After
  * core_start(). */
 bool core_contact_at(const struct core *c, unsigned i, struct buf *out);
+/* Of one with a name: the address at which it holds our leases; false: it has none, or
+ * they are on their way. */
+bool core_place_at(const struct core *c, unsigned i, struct address *out);
+/* That was so before the restart: it is believed to be there still. Before core_start(). */
+void core_place(struct core *c, unsigned i, const struct address *was);
 /* It was another one before the restart (registrar_contact_moved()). */
 void core_contact_moved(struct core *c, unsigned i);
 /* Fires due timers; returns the monotonic millisecond at which the next turn

@@ -181,6 +181,12 @@ void names_init(struct upstreams *all)
     wheel_handler(&all->rt->wheel, TIMER_NAME, on_timer, all);
 }
 
+void name_was(struct upstream *u, const struct address *was)
+{
+    if (u->config->host && config_place_of(u->all->config, u->config, was) == PLACE_GOOD)
+        upstream_place(u, was);
+}
+
 void name_start(struct upstream *u)
 {
     if (!u->config->host)

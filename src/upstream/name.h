@@ -36,6 +36,9 @@ struct upstream_name {
 
 /* Registers the timer. */
 void names_init(struct upstreams *all);
+/* It was there when midreg ended, and is believed to be there until an answer says
+ * otherwise. Before upstreams_start(). */
+void name_was(struct upstream *u, const struct address *was);
 /* Asks for the name of an upstream that has one. */
 void name_start(struct upstream *u);
 /* What ports.resolve() was asked for is known. */

@@ -41,6 +41,12 @@ static unsigned choose_listener(const struct config *c, const struct config_upst
     return best;
 }
 
+void upstream_place(struct upstream *u, const struct address *at)
+{
+    u->flow.peer = *at;
+    u->flow.listener = (uint8_t)choose_listener(u->all->config, u->config, at);
+}
+
 static void probe(struct upstream *u);
 static void forget_probe(struct upstream *u);
 
@@ -60,9 +66,8 @@ void upstreams_init(struct upstreams *u, struct runtime *rt, const struct config
 
         up->config = &config->upstream[i];
         up->all = u;
-        up->flow.peer = up->config->address;
         up->flow.transport = TRANSPORT_UDP;
-        up->flow.listener = (uint8_t)choose_listener(config, up->config, &up->config->address);
+        upstream_place(up, &up->config->address);
     }
     wheel_handler(&rt->wheel, TIMER_UPSTREAM, on_timer, u);
     health_init(u);
@@ -106,8 +111,7 @@ void upstreams_start(struct upstreams *u)
 void upstream_move(struct upstream *u, const struct address *to)
 {
     upstream_drop_stream(u);
-    u->flow.peer = *to;
-    u->flow.listener = (uint8_t)choose_listener(u->all->config, u->config, to);
+    upstream_place(u, to);
     forget_probe(u);
     begin_there(u);
     health_restarted(u);

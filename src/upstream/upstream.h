@@ -98,6 +98,9 @@ void upstreams_refused(struct upstreams *u, const struct address *to);
 /* The upstream that serves an AOR. */
 struct upstream *upstreams_of(struct upstreams *u, uint64_t aor_hash);
 
+/* It is there: nothing is sent, and it is as up or down as before. */
+void upstream_place(struct upstream *u, const struct address *at);
+
 /* It is at another address from now on, or at one at all: whether it takes REGISTERs there
  * is asked at once, and it is down until it does. */
 void upstream_move(struct upstream *u, const struct address *to);

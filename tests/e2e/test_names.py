@@ -1,7 +1,8 @@
 """Main registrars with a name: looked up, followed when it moves, kept when nobody can be asked."""
 import pytest
 
-from toolkit.dns import SRV, Dns
+from toolkit.dialog import ask
+from toolkit.dns import A, SRV, Dns
 from toolkit.endpoint import poll
 from toolkit.house import House
 from toolkit.main_registrar import MainRegistrar
@@ -126,3 +127,78 @@ def test_before_the_first_answer_new_phones_get_503(house):
     house.midreg.wait_log("event=upstream_up", timeout=15)
     house.registered("al")
     assert house.registrar.contacts("al")
+
+
+def test_a_restart_makes_no_storm(house):
+    """Where the leases are is known from before, also while no DNS server answers."""
+    house.dns.address(NAME, "127.0.0.1")
+    house.begin(named(house), store="sqlite")
+    house.midreg.wait_log("event=upstream_up")
+    for i in range(5):
+        house.registered("u%d" % i)
+    house.dns.silent = True
+    registers = [r for i in range(5) for r in house.registrar.of("u%d" % i)]
+    house.restart()
+    house.registered("new")
+    assert house.registrar.contacts("new")
+    house.dns.silent = False
+    asked = house.dns.count(NAME, A)
+    house.dns.wait_asked(NAME, A, asked + 2)  # the first has been answered then
+    assert "upstream_moved" not in house.midreg.output
+    assert [r for i in range(5) for r in house.registrar.of("u%d" % i)] == registers
+
+
+def test_after_a_crash_it_is_not_known_where_the_leases_are(house):
+    house.dns.address(NAME, "127.0.0.1")
+    house.begin(named(house), store="sqlite")
+    house.midreg.wait_log("event=upstream_up")
+    house.registered("al")
+    house.restart()
+    house.midreg.kill()
+    house.midreg = house.run(house.midreg.config_file)
+    house.registrar.wait_register("al", count=2)
+
+
+def test_a_name_that_led_elsewhere_while_midreg_was_away(house):
+    house.dns.address(NAME, "127.0.0.1")
+    house.begin(named(house), store="sqlite")
+    house.midreg.wait_log("event=upstream_up")
+    house.registered("al")
+    other = second_registrar(house, "127.0.0.2")
+    house.midreg.stop()
+    house.dns.address(NAME, "127.0.0.2")
+    house.midreg = house.run(house.midreg.config_file)
+    poll(lambda: other.contacts("al"), "the lease is where the name leads", 15)
+
+
+def test_the_next_address_of_the_name_takes_over(house):
+    house.dns.address(NAME, "127.0.0.1", "127.0.0.2", ttl=60)
+    other = second_registrar(house, "127.0.0.2")
+    house.begin(named(house))
+    house.midreg.wait_log("event=upstream_up")
+    phone = house.registered("al")
+    first, second = (house.registrar, other) if house.registrar.contacts("al") else (other, house.registrar)
+    first.close()
+    answers = []
+
+    def moved():
+        answers.append(phone.register().status)
+        return second.contacts("al")
+    poll(moved, "the lease is at the other address", 15)
+    assert set(answers) == {200}
+
+
+def test_a_call_of_another_address_of_the_name_ends_where_it_began(house):
+    house.dns.address(NAME, "127.0.0.1", "127.0.0.2", ttl=60)
+    other = second_registrar(house, "127.0.0.2")
+    house.begin(named(house))
+    house.midreg.wait_log("event=upstream_up")
+    phone = house.registered("al")
+    holder, caller = (house.registrar, other) if house.registrar.contacts("al") else (other, house.registrar)
+    call = caller.call_contact(holder.stored_contact("al"))
+    invite = phone.wait_invite(call)
+    dialog = phone.accept(invite)
+    assert call.final().status == 200
+    phone.wait_ack(invite)
+    came, answer = ask(dialog, caller, "BYE")
+    assert came.method == "BYE" and answer.status == 200
