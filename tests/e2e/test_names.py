@@ -1,4 +1,6 @@
 """Main registrars with a name: looked up, followed when it moves, kept when nobody can be asked."""
+import re
+
 import pytest
 
 from toolkit.dialog import ask
@@ -6,6 +8,7 @@ from toolkit.dns import A, SRV, Dns
 from toolkit.endpoint import poll
 from toolkit.house import House
 from toolkit.main_registrar import MainRegistrar
+from toolkit.midreg import command
 
 NAME = "pbx.example.net"
 
@@ -37,6 +40,10 @@ def second_registrar(house, host):
     registrar = MainRegistrar(place=(host, house.registrar.port))
     house.phones.append(registrar)
     return registrar
+
+
+def status(house):
+    return command("status", "-c", house.midreg.config_file).stdout
 
 
 def named(house):
@@ -123,8 +130,10 @@ def test_before_the_first_answer_new_phones_get_503(house):
     house.midreg.wait_log("event=name_unknown .*counts as down")
     answer = house.phone("al").register()
     assert answer.status == 503 and 1 <= int(answer.get("retry-after")) <= 30
+    assert re.search(r"^pbx +pbx.example.net +down", status(house), re.M)
     house.dns.address(NAME, "127.0.0.1")
     house.midreg.wait_log("event=upstream_up", timeout=15)
+    assert re.search(r"^pbx +127.0.0.1:\d+ +up", status(house), re.M)
     house.registered("al")
     assert house.registrar.contacts("al")
 
