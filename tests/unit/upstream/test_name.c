@@ -288,6 +288,66 @@ static void test_its_connection_ends_with_the_move(void **state)
     assert_int_equal(fake.dead_count, 1);
 }
 
+/* Whether it challenges is asked where it is now; what the old place says counts no more. */
+static void test_openness(void **state)
+{
+    struct fake_datagram probe;
+    struct sip_fault fault = {0};
+    char text[2048];
+
+    (void)state;
+    config.auth = AUTH_UPSTREAM;
+    resolve(A, true);
+    probe = *fake_sent(&fake, 0);
+    snprintf(text, sizeof text,
+             "SIP/2.0 401 X\r\nVia: %s\r\nFrom: <sip:a@b>;tag=1\r\nTo: <sip:a@b>;tag=2\r\n"
+             "Call-ID: x\r\nCSeq: 1 REGISTER\r\n\r\n",
+             fake_field(probe.text, "Via"));
+    assert_int_equal(sip_parse(span_of(text), &message, &fault), SIP_PARSED);
+    resolve(B, true);
+    client_receive(&transactions, &message, &probe.to);
+    assert_int_equal(pbx->openness, UPSTREAM_UNKNOWN);
+    answer_last(200);
+    assert_true(upstream_is_up(pbx));
+    live(40000);
+    assert_int_equal(pbx->openness, UPSTREAM_OPEN);
+}
+
+static void test_the_listener_that_can_send_there(void **state)
+{
+    (void)state;
+    assert_true(address_parse(SPAN("127.0.0.1:5060"), 5060, &config.listen[1].address));
+    config.listen_count = 2;
+    resolve("127.0.0.1:5080", true);
+    assert_int_equal(pbx->flow.listener, 1);
+    resolve(A, true);
+    assert_int_equal(pbx->flow.listener, 0);
+}
+
+static void test_it_is_believed_to_be_where_it_was(void **state)
+{
+    struct address was;
+
+    (void)state;
+    upstreams_init(&upstreams, &fake.rt, &config, &transactions);
+    upstreams_tell(&upstreams, &user, NULL);
+    assert_true(address_parse(SPAN(OWN), 0, &was));
+    name_was(pbx, &was);
+    assert_false(upstream_is_placed(pbx)); /* that cannot be */
+    assert_true(address_parse(SPAN(A), 0, &was));
+    name_was(pbx, &was);
+    upstreams_start(&upstreams);
+    assert_true(upstream_is_up(pbx));
+    assert_int_equal(fake.names_asked, 2); /* with the one of setup */
+    fake_clear(&fake);
+    resolve(A " " B, true);
+    assert_int_equal(fake.sent_count, 0);
+    assert_int_equal(downs + returns, 0);
+    resolve(B, true);
+    assert_at(B);
+    assert_int_equal(downs, 1);
+}
+
 /* ---- nobody knows --------------------------------------------------------------------------- */
 
 static void test_without_an_answer_it_stays(void **state)
@@ -423,6 +483,9 @@ int main(void)
         T(test_a_list_that_is_not_whole_moves_nothing),
         T(test_late_answers),
         T(test_its_connection_ends_with_the_move),
+        T(test_openness),
+        T(test_the_listener_that_can_send_there),
+        T(test_it_is_believed_to_be_where_it_was),
         T(test_without_an_answer_it_stays),
         T(test_addresses_of_no_use),
         T(test_the_next_address_is_tried_when_one_is_silent),
