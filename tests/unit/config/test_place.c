@@ -131,7 +131,7 @@ static void test_neither(void **state)
         "pbx example",
         "[pbx]",
         LABEL "aaaaaaaaaabbbb.com",
-        LABEL "." LABEL "." LABEL "." LABEL "." LABEL ".com",
+        LABEL "." LABEL "." LABEL "." LABEL ".aaaaaaaaaabbbbbbbbbbccccccccccdddddddd.de", /* 245 */
     };
 
     (void)state;

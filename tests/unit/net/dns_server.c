@@ -171,7 +171,8 @@ static size_t answer(const struct dns_server *d, const uint8_t *q, uint8_t *out)
         memset(out + 2, 0xc0, 40);
         return 42;
     }
-    if (d->mood == DNS_FAILS || (d->mood == DNS_A_IS_SICK && strncmp(name, "sick", 4) == 0))
+    if (d->mood == DNS_FAILS || (d->mood == DNS_SRV_IS_SICK && type == DNS_SRV) ||
+        (d->mood == DNS_A_IS_SICK && strncmp(name, "sick", 4) == 0))
         code = SERVFAIL;
     else if (d->mood != DNS_CUT)
         n += put_records(d, out + n, name, type, &count, &known);

@@ -18,11 +18,12 @@ enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_AAAA = 28, DNS_SRV = 33 };
 enum dns_mood {
     DNS_WELL,
     DNS_SILENT,
-    DNS_GARBAGE,   /* the question's id, and bytes */
-    DNS_CUT,       /* "ask by TCP", and there nothing */
-    DNS_FAILS,     /* SERVFAIL */
-    DNS_HALF,      /* a good answer that ends in the middle of its last record */
-    DNS_A_IS_SICK, /* SERVFAIL to A and AAAA of names that begin with "sick" */
+    DNS_GARBAGE,     /* the question's id, and bytes */
+    DNS_CUT,         /* "ask by TCP", and there nothing */
+    DNS_FAILS,       /* SERVFAIL */
+    DNS_HALF,        /* a good answer that ends in the middle of its last record */
+    DNS_SRV_IS_SICK, /* SERVFAIL to SRV */
+    DNS_A_IS_SICK,   /* SERVFAIL to A and AAAA of names that begin with "sick" */
 };
 
 struct dns_record {

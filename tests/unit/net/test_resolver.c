@@ -317,6 +317,31 @@ static void test_trouble(void **state)
     assert_answer(b, "10.0.0.1:5080", 60);
 }
 
+/* Where it is at another port, perhaps; the name's own address is no answer. */
+static void test_srv_alone_fails(void **state)
+{
+    struct bench *b = *state;
+
+    b->dns.mood = DNS_SRV_IS_SICK;
+    dns_tell_a(&b->dns, NAME, 60, "10.0.0.1");
+    assert_fails(b, NAME, 0);
+    ask(b, NAME, 5080);
+    assert_answer(b, "10.0.0.1:5080", 60);
+}
+
+static void test_the_same_address_twice(void **state)
+{
+    struct bench *b = *state;
+
+    dns_tell_srv(&b->dns, NAME, 60, 10, 0, 5080, "a.example.net");
+    dns_tell_srv(&b->dns, NAME, 60, 20, 0, 5080, "b.example.net");
+    dns_tell_srv(&b->dns, NAME, 60, 30, 0, 5090, "b.example.net");
+    dns_tell_a(&b->dns, "a.example.net", 60, "10.0.0.1");
+    dns_tell_a(&b->dns, "b.example.net", 60, "10.0.0.1");
+    ask(b, NAME, 0);
+    assert_answer(b, "10.0.0.1:5080 10.0.0.1:5090", 60);
+}
+
 /* However patient c-ares is. */
 static void test_in_time(void **state)
 {
@@ -405,6 +430,8 @@ int main(void)
         T(test_many_targets),
         T(test_no_such_name),
         T(test_trouble),
+        T(test_srv_alone_fails),
+        T(test_the_same_address_twice),
         T(test_in_time),
         T(test_nobody_there),
         T(test_one_target_fails),

@@ -468,6 +468,11 @@ static void test_what_belongs_to_a_call_goes_where_it_is(void **state)
     answer_last(200);
     assert_target("sip:x@10.0.0.1:5080", A); /* one that began before it moved */
     assert_target("sip:x@10.0.0.2:5080", C);
+    /* Its socket could not send to the other family. */
+    assert_true(address_parse(SPAN("[2001:db8::9]:5060"), 5060, &config.listen[1].address));
+    config.listen_count = 2;
+    resolve(C " [2001:db8::1]:5080", true);
+    assert_target("sip:x@[2001:db8::1]:5080", C);
 }
 
 int main(void)
