@@ -10,6 +10,7 @@
 #include "proxy/proxy.h"
 #include "registrar/events.h"
 #include "registrar/registrar.h"
+#include "registrar/reload.h"
 #include "sip/header.h"
 #include "transaction/client.h"
 #include "transaction/server.h"
@@ -233,6 +234,12 @@ void core_refused(struct core *c, const struct address *to)
     upstreams_refused(&c->upstreams, to);
 }
 
+void core_resolved(struct core *c, unsigned asker, const struct resolved *answer)
+{
+    if (asker < c->upstreams.count)
+        name_resolved(&c->upstreams.list[asker], answer);
+}
+
 void core_written(struct core *c, bool done)
 {
     if (journal_written(&c->journal, done))
@@ -250,10 +257,27 @@ bool core_restore(struct core *c, const struct aor *image)
 
 bool core_contact_at(const struct core *c, unsigned i, struct buf *out)
 {
-    if (i >= c->upstreams.count)
+    if (i >= c->upstreams.count || !upstream_is_placed(&c->upstreams.list[i]))
         return false;
     address_put(out, &c->upstreams.list[i].contact);
     return true;
+}
+
+bool core_place_at(const struct core *c, unsigned i, struct address *out)
+{
+    const struct upstream *u = &c->upstreams.list[i];
+
+    if (i >= c->upstreams.count || !u->config->host || !upstream_is_up(u) ||
+        registrar_reload(c->registrar, u)->state != RELOAD_IDLE)
+        return false;
+    *out = u->flow.peer;
+    return true;
+}
+
+void core_place(struct core *c, unsigned i, const struct address *was)
+{
+    if (i < c->upstreams.count)
+        name_was(&c->upstreams.list[i], was);
 }
 
 void core_contact_moved(struct core *c, unsigned i)

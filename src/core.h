@@ -12,6 +12,7 @@
 #ifndef MIDREG_CORE_H
 #define MIDREG_CORE_H
 
+#include "base/resolved.h"
 #include "config/config.h"
 #include "location/location.h"
 
@@ -42,12 +43,20 @@ void core_flow_closed(struct core *c, const struct flow *flow);
 /* A datagram to this address came back: nobody has that port open there (ICMP, which
  * anybody may forge). */
 void core_refused(struct core *c, const struct address *to);
+/* What the port `resolve` was asked for is known, or not to be known. */
+void core_resolved(struct core *c, unsigned asker, const struct resolved *answer);
 /* The batch that journal_submit() was given is durable, or (false) could not be
  * written: it is given again in a while. */
 void core_written(struct core *c, bool done);
 /* How upstream number i (from 0, in the order of the configuration) is told to reach
- * us, as text; false: there is no such upstream. After core_start(). */
+ * us, as text; false: there is no such upstream, or it is not known where it is. After
+ * core_start(). */
 bool core_contact_at(const struct core *c, unsigned i, struct buf *out);
+/* Of one with a name: the address at which it holds our leases; false: it has none, or
+ * they are on their way. */
+bool core_place_at(const struct core *c, unsigned i, struct address *out);
+/* That was so before the restart: it is believed to be there still. Before core_start(). */
+void core_place(struct core *c, unsigned i, const struct address *was);
 /* It was another one before the restart (registrar_contact_moved()). */
 void core_contact_moved(struct core *c, unsigned i);
 /* Fires due timers; returns the monotonic millisecond at which the next turn

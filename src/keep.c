@@ -101,6 +101,62 @@ static bool load(struct keep *k, FILE *errors)
     return true;
 }
 
+/* ---- where main registrars with a name are ---------------------------------------- */
+
+/* "10.0.0.5:5080 pbx.example.com:0": the leases are there, and so it was called. */
+static void put_place(char room[STORE_NOTE_MAX], const struct address *at,
+                      const struct config_upstream *up)
+{
+    char text[NAME_ROOM];
+    struct buf out = buf_make(text, sizeof text - 1);
+
+    address_put(&out, at);
+    text[out.n] = '\0';
+    /* Of a very long name the first part must do. */
+    snprintf(room, STORE_NOTE_MAX, "%.60s %.50s:%u", text, up->host, up->host_port);
+}
+
+static const char *place_name(char room[NAME_ROOM + 8], const struct config_upstream *up)
+{
+    snprintf(room, NAME_ROOM + 8, "place:%s", up->name);
+    return room;
+}
+
+/* What the last end has left. Until the next one it is not known whether it is so. */
+static void recall_place(struct keep *k, unsigned upstream)
+{
+    const struct config_upstream *up = &k->config->upstream[upstream];
+    char name[NAME_ROOM + 8];
+    char before[STORE_NOTE_MAX];
+    char same[STORE_NOTE_MAX];
+    struct address was;
+
+    store_note(k->store, place_name(name, up), before);
+    if (!before[0])
+        return;
+    if (up->host && address_parse(span_make(before, strcspn(before, " ")), 0, &was)) {
+        put_place(same, &was, up);
+        if (strcmp(before, same) == 0)
+            core_place(k->core, upstream, &was);
+    }
+    if (!store_set_note(k->store, name, ""))
+        say(k, LOG_ERROR, "event=store_failed reason=\"a note could not be written\"");
+}
+
+/* Without it all leases are registered anew at the next start. */
+static void note_place(struct keep *k, unsigned upstream)
+{
+    const struct config_upstream *up = &k->config->upstream[upstream];
+    char name[NAME_ROOM + 8];
+    char now[STORE_NOTE_MAX];
+    struct address at;
+
+    if (!core_place_at(k->core, upstream, &at))
+        return;
+    put_place(now, &at, up);
+    (void)store_set_note(k->store, place_name(name, up), now);
+}
+
 /* ---- what the world and the thread say to each other --------------------------- */
 
 static void give(void *self, struct span images)
@@ -147,6 +203,8 @@ struct keep *keep_open(const struct config *config, struct world *world, struct 
         keep_close(k);
         return NULL;
     }
+    for (unsigned i = 0; i < config->upstream_count; i++)
+        recall_place(k, i);
     return k;
 }
 
@@ -193,7 +251,11 @@ void keep_close(struct keep *k)
 {
     if (!k)
         return;
-    writer_free(k->writer);
+    if (k->writer) {
+        writer_free(k->writer);
+        for (unsigned i = 0; i < k->config->upstream_count; i++)
+            note_place(k, i);
+    }
     store_close(k->store);
     if (k->lock >= 0)
         close(k->lock);

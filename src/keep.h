@@ -23,7 +23,8 @@ struct keep *keep_open(const struct config *config, struct world *world, struct 
 /* After core_start(), before the first turn: leases for another address of ours are
  * seen to, and the thread that writes is started. False as above. */
 bool keep_begin(struct keep *k, FILE *errors);
-/* Writes what it was given, ends the thread, closes the file. NULL is fine. */
+/* Writes what it was given and where the leases are, ends the thread, closes the file. NULL is
+ * fine. */
 void keep_close(struct keep *k);
 
 #endif

@@ -63,6 +63,20 @@ __attribute__((format(printf, 3, 4))) static void say(const struct program *p, e
                    span_make(line, (size_t)n < sizeof line ? (size_t)n : sizeof line - 1));
 }
 
+/* As it is configured: a name is not looked up yet. */
+static void put_place(struct buf *out, const struct config_upstream *up)
+{
+    if (!up->host) {
+        address_put(out, &up->address);
+        return;
+    }
+    buf_str(out, up->host);
+    if (up->host_port) {
+        buf_char(out, ':');
+        buf_u64(out, up->host_port);
+    }
+}
+
 static void say_started(const struct program *p)
 {
     const struct config *c = p->config;
@@ -81,7 +95,7 @@ static void say_started(const struct program *p)
         buf_str(&out, i ? "," : " upstream=");
         buf_str(&out, c->upstream[i].name);
         buf_char(&out, '@');
-        address_put(&out, &c->upstream[i].address);
+        put_place(&out, &c->upstream[i]);
     }
     line[out.n] = 0;
     say(p, LOG_INFO, "event=started version=" MIDREG_VERSION " pid=%ld auth=%s %s", (long)getpid(),
@@ -128,6 +142,13 @@ static void on_closed(void *self, const struct flow *flow)
     struct program *p = self;
 
     core_flow_closed(p->core, flow);
+}
+
+static void on_resolved(void *self, unsigned asker, const struct resolved *answer)
+{
+    struct program *p = self;
+
+    core_resolved(p->core, asker, answer);
 }
 
 /* What is still to be written before the end has until then. */
@@ -274,6 +295,7 @@ bool run_midreg(const char *config_path)
                                               .receive = on_receive,
                                               .refused = on_refused,
                                               .closed = on_closed,
+                                              .resolved = on_resolved,
                                               .signal = on_signal,
                                               .end = on_end};
 

@@ -81,7 +81,8 @@ static void print_upstreams(FILE *out, const json_t *upstreams)
         if (number(u, "rate"))
             snprintf(rate, sizeof rate, "%lld", (long long)number(u, "rate"));
         fprintf(out, "%-16s %-22s %-14s %7s %8.1f %8lld %8s  %-14s ", text(u, "name"),
-                text(u, "address"), state, rate, json_number_value(json_object_get(u, "needed")),
+                text(u, json_is_null(json_object_get(u, "address")) ? "host" : "address"), state,
+                rate, json_number_value(json_object_get(u, "needed")),
                 (long long)number(u, "waiting"), cli_duration(&expires, number(u, "expires")),
                 text(u, "event_socket"));
         print_reload_state(out, u);

@@ -54,7 +54,8 @@ static bool put_upstream(const struct desk *d, struct ask *a, unsigned i)
 
     *out = (struct facts_upstream){
         .name = copy_text(&a->arena, u->config->name),
-        .address = u->config->address,
+        .host = u->config->host ? copy_text(&a->arena, u->config->host) : NULL,
+        .address = u->flow.peer,
         .contact = u->contact,
         .openness = u->openness,
     };
@@ -68,7 +69,7 @@ static bool put_upstream(const struct desk *d, struct ask *a, unsigned i)
     if (reload->number)
         out->reload_s =
             ((reload->state == RELOAD_IDLE ? reload->ended_ms : now_ms) - reload->began_ms) / 1000;
-    return out->name != NULL;
+    return out->name && (out->host || !u->config->host);
 }
 
 static enum ask_result answer_facts(const struct desk *d, struct ask *a)

@@ -16,7 +16,8 @@
 
 struct facts_upstream {
     const char *name;
-    struct address address;
+    const char *host;       /* the name that its address comes from; NULL: it is configured */
+    struct address address; /* family ADDRESS_NONE: not known yet */
     struct address contact; /* ours, as it is told */
     enum upstream_openness openness;
     enum health_state state;

@@ -53,6 +53,11 @@ struct ports {
      * until it is closed. */
     bool (*flow_alive)(void *world, const struct flow *flow);
 
+    /* Finds out where a host name leads, for SIP over UDP (RFC 3263): `port`, or 0: as its
+     * SRV records say. Answered in a later turn by core_resolved() with the same `asker`
+     * (the number of an upstream); not asked again before. `name` stays as it is. */
+    void (*resolve)(void *world, unsigned asker, const char *name, uint16_t port);
+
     /* Makes a batch of images durable (location/image.h). True: it is already.
      * Else the bytes stay as they are until the world calls core_written(); there
      * is no other batch meanwhile. Not called for a store in memory. */

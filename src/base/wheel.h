@@ -33,6 +33,7 @@ enum timer_kind {
     TIMER_JOURNAL,  /* location/journal.h */
     TIMER_UPSTREAM, /* upstream/upstream.h: the probe */
     TIMER_PING,     /* upstream/health.h */
+    TIMER_NAME,     /* upstream/name.h */
     TIMER_RELOAD,   /* registrar/reload.h */
     TIMER_STORM,    /* registrar/storm.h */
     TIMER_EVENTS,   /* upstream/event_socket.h */

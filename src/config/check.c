@@ -95,19 +95,19 @@ static void check_aliases(struct reader *r)
                        "force-domain \"%s\" is none of domains; add it there", c->force_domain);
 }
 
-/* Can this listener's socket send to that address? Upstreams are reached over UDP. */
-static bool reaches(const struct config_listener *listener, const struct address *to)
+/* Of a name: is there a udp: listener at all, and one of its own? */
+static enum config_place place_of_name(const struct config *c, const struct config_upstream *up)
 {
-    return listener->transport == TRANSPORT_UDP && listener->address.family == to->family &&
-           (!address_is_loopback(&listener->address) || address_is_loopback(to));
-}
+    bool udp = false, own = !up->listeners;
 
-static bool is_own(const struct config_listener *listener, const struct address *to)
-{
-    return listener->address.port == to->port &&
-           (address_same_host(&listener->address, to) ||
-            (address_is_any(&listener->address) && address_is_loopback(to) &&
-             listener->address.family == to->family));
+    for (unsigned i = 0; i < c->listen_count; i++)
+        if (c->listen[i].transport == TRANSPORT_UDP) {
+            udp = true;
+            own |= up->listeners >> i & 1;
+        }
+    if (!udp)
+        return PLACE_BEYOND;
+    return own ? PLACE_GOOD : PLACE_BEYOND_LISTEN;
 }
 
 static void check_upstream(struct reader *r, const struct config_upstream *up)
@@ -116,33 +116,34 @@ static void check_upstream(struct reader *r, const struct config_upstream *up)
         config_setting_get_member(r->root, "upstream"), up->name ? up->name : "");
     const config_setting_t *at = group ? config_setting_get_member(group, "address") : NULL;
     const struct config *c = r->config;
-    bool reached = c->listen_count == 0; /* that is told already */
-    /* Where it has none, or one of them was refused: that is told already. */
-    bool own_reached = !up->listeners || __builtin_popcount(up->listeners) != (int)up->own_count;
 
-    if (up->address.family == ADDRESS_NONE)
-        return;
-    for (unsigned i = 0; i < c->listen_count; i++) {
-        if (is_own(&c->listen[i], &up->address)) {
-            reader_mistake(r, at,
-                           "the address of upstream %s is our own: midreg would register at "
-                           "itself; write the main registrar's address and port",
-                           up->name);
-            return;
-        }
-        reached |= reaches(&c->listen[i], &up->address);
-        own_reached |= up->listeners >> i & 1 && reaches(&c->listen[i], &up->address);
-    }
-    if (!own_reached)
-        reader_mistake(r, group ? config_setting_get_member(group, "listen") : NULL,
-                       "listen of upstream %s has no udp: address that can send to it, which its "
-                       "contacts would name; add one with the port of the tcp: one",
-                       up->name);
-    if (!reached)
+    if (up->address.family == ADDRESS_NONE && !up->host)
+        return; /* that is told already */
+    switch (up->host ? place_of_name(c, up) : config_place_of(c, up, &up->address)) {
+    case PLACE_GOOD:
+        break;
+    case PLACE_OWN:
         reader_mistake(r, at,
-                       "no udp: listener can send to upstream %s (there is none, or of another "
-                       "address family, or on loopback); add one to listen",
+                       "the address of upstream %s is our own: midreg would register at "
+                       "itself; write the main registrar's address and port",
                        up->name);
+        break;
+    case PLACE_BEYOND:
+        if (c->listen_count) /* or that is told already */
+            reader_mistake(r, at,
+                           "no udp: listener can send to upstream %s (there is none, or of another "
+                           "address family, or on loopback); add one to listen",
+                           up->name);
+        break;
+    case PLACE_BEYOND_LISTEN:
+        /* Where one of them was refused that is told already. */
+        if (__builtin_popcount(up->listeners) == (int)up->own_count)
+            reader_mistake(r, group ? config_setting_get_member(group, "listen") : NULL,
+                           "listen of upstream %s has no udp: address that can send to it, which "
+                           "its contacts would name; add one with the port of the tcp: one",
+                           up->name);
+        break;
+    }
 }
 
 /* Nobody but midreg itself could register a phone at those that it did not go to. */

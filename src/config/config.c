@@ -206,6 +206,7 @@ void config_free(struct config *c)
         free(c->strip_headers[i]);
     for (unsigned i = 0; i < c->upstream_count; i++) {
         free(c->upstream[i].name);
+        free(c->upstream[i].host);
         free(c->upstream[i].event_socket.password);
         free(c->upstream[i].event_socket.profile);
     }

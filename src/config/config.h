@@ -48,7 +48,9 @@ struct config_event_socket {
 
 struct config_upstream {
     char *name;
-    struct address address;    /* the main registrar */
+    struct address address;    /* the main registrar; family ADDRESS_NONE: it has a name: */
+    char *host;                /* lower case; NULL */
+    uint16_t host_port;        /* 0: SRV records tell */
     struct address contact;    /* family ADDRESS_NONE: our address on the route to it */
     uint32_t rate;             /* REGISTERs a second to begin with; 0: unlimited */
     uint32_t rate_max;         /* it may climb to; below `rate`: it does not climb */
@@ -109,7 +111,8 @@ struct config {
     char *store_path; /* NULL: "midreg.db" in the state directory */
     struct config_admin admin[CONFIG_ADMIN_MAX];
     unsigned admin_count;
-    bool admin_chosen; /* false: it is the default, without which midreg runs, too */
+    bool admin_chosen;       /* false: it is the default, without which midreg runs, too */
+    struct address resolver; /* who is asked for names; family ADDRESS_NONE: the system's */
     enum log_verbosity { LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } log_level;
     enum config_policy policy;
     struct config_upstream upstream[CONFIG_UPSTREAMS_MAX];
@@ -131,6 +134,17 @@ void config_print_defaults(FILE *out);
 
 /* What phones are told of this local address: `advertise`, if it is set. */
 void config_advertised(const struct config *c, struct address *local);
+
+enum config_place {
+    PLACE_GOOD,
+    PLACE_OWN,           /* it is one of our own: midreg would register at itself */
+    PLACE_BEYOND,        /* no udp: listener can send there */
+    PLACE_BEYOND_LISTEN, /* none of the upstream's own can, which its contacts would name */
+};
+
+/* May this upstream be at that address? */
+enum config_place config_place_of(const struct config *c, const struct config_upstream *up,
+                                  const struct address *to);
 
 /* Is the address, whatever its port, in that network? */
 bool config_network_holds(const struct config_network *n, const struct address *a);

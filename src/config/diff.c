@@ -142,6 +142,9 @@ static bool same(const struct option *o, const void *a, const void *b)
         return same_text(*(char *const *)field_of(o, a), *(char *const *)field_of(o, b));
     case OPTION_ADDRESS:
         return same_address(field_of(o, a), field_of(o, b));
+    case OPTION_PLACE:
+        return same_address(&ua->address, &ub->address) && same_text(ua->host, ub->host) &&
+               ua->host_port == ub->host_port;
     case OPTION_SOURCES:
         return same_sources(ua, ub);
     case OPTION_OWN:

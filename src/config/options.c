@@ -206,6 +206,13 @@ static const struct option options[] = {
          "which only its own user and root may use, or an address on loopback, which every "
          "user of this machine may. Of the default, what cannot be opened is left out with a "
          "warning; [ ]: nowhere."},
+    {.name = "resolver",
+     .type = OPTION_ADDRESS,
+     .port = 53,
+     .field = FIELD(resolver),
+     .example = "\"127.0.0.1:53\"",
+     .meaning = "The DNS server that is asked for the addresses of upstreams with a name, where it "
+                "is not one of /etc/resolv.conf."},
     {.name = "log-level",
      .type = OPTION_CHOICE,
      .field = FIELD(log_level),
@@ -228,11 +235,13 @@ static const struct option options[] = {
 
 static const struct option upstream_options[] = {
     {.name = "address",
-     .type = OPTION_ADDRESS,
+     .type = OPTION_PLACE,
      .port = 5060,
      .field = UPSTREAM(address),
      .example = "\"10.0.0.5:5080\"",
-     .meaning = "IP address and UDP port of the main registrar. Required."},
+     .meaning = "Where the main registrar is: an IP address with its UDP port (5060 where none is "
+                "written), or a host name. Of a name with a port the A and AAAA records count, of "
+                "one without the SRV records of _sip._udp, if there are any. Required."},
     {.name = "contact",
      .type = OPTION_ADDRESS,
      .port = 5060,

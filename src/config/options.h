@@ -20,6 +20,7 @@ enum option_type {
     OPTION_LINE,      /* char *, not empty, without control characters */
     OPTION_STORE,     /* config.store and store_path */
     OPTION_ADDRESS,   /* struct address; `port` where none is written */
+    OPTION_PLACE,     /* config_upstream.address, or host and host_port */
     OPTION_LISTENERS, /* config.listen */
     OPTION_DOMAINS,   /* config.domains */
     OPTION_ALIASES,   /* config.alias */

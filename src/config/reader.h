@@ -30,6 +30,9 @@ bool reader_domain_valid(struct span text);
 
 /* Reads the setting by its row into the struct at `base`. */
 void reader_value(struct reader *r, const struct option *o, config_setting_t *s, void *base);
+/* Reads a host name with an optional port. False: it is none; nothing is told. */
+bool reader_place(struct reader *r, const struct option *o, const config_setting_t *s,
+                  struct config_upstream *up);
 /* The lists. What was read before is replaced. */
 void reader_listeners(struct reader *r, config_setting_t *s);
 void reader_domains(struct reader *r, config_setting_t *s);

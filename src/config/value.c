@@ -284,10 +284,12 @@ static void read_address(struct reader *r, const struct option *o, config_settin
     }
     text = config_setting_get_string(s);
     if (!address_parse(span_of(text), o->port, &address))
-        reader_mistake(r, s,
-                       "%s = \"%s\" is no IP address with an optional port; write for example %s "
-                       "(host names are not looked up in this version)",
-                       o->name, text, o->example);
+        reader_mistake(
+            r, s, "%s = \"%s\" is no IP address%s with an optional port; write for example %s%s",
+            o->name, text, o->type == OPTION_PLACE ? " or host name" : "", o->example,
+            o->type == OPTION_PLACE ? ""
+                                    : " (host names are looked up for the address of "
+                                      "an upstream alone)");
     else if (address_is_any(&address))
         reader_mistake(r, s, "%s = \"%s\" is no address that can be sent to; write the real one",
                        o->name, text);
@@ -326,6 +328,10 @@ void reader_value(struct reader *r, const struct option *o, config_setting_t *s,
         break;
     case OPTION_ADDRESS:
         read_address(r, o, s, field);
+        break;
+    case OPTION_PLACE:
+        if (!is_string(s) || !reader_place(r, o, s, base))
+            read_address(r, o, s, field);
         break;
     case OPTION_LISTENERS:
         reader_listeners(r, s);

@@ -8,6 +8,7 @@
 #include "net/world.h"
 
 #include "net/log.h"
+#include "net/resolver.h"
 #include "net/route.h"
 #include "net/stream.h"
 #include "net/udp.h"
@@ -31,6 +32,7 @@ struct world {
     struct loop loop;
     struct udp udp;
     struct streams streams;
+    struct resolver resolver;
     const char *reserved; /* what datagram_reserve() gave last */
     struct route_cache routes;
     struct watch signals;
@@ -144,7 +146,8 @@ static uint32_t listeners_for(const struct world *w, const struct address *peer)
     for (unsigned i = 0; i < w->config->upstream_count; i++) {
         const struct config_upstream *up = &w->config->upstream[i];
 
-        if (up->listeners && address_equal(&up->address, peer))
+        if (up->listeners &&
+            (address_equal(&up->address, peer) || resolver_told(&w->resolver, i, peer)))
             return up->listeners;
         others &= ~up->listeners;
     }
@@ -178,6 +181,13 @@ static bool port_flow_alive(void *self, const struct flow *flow)
     return streams_alive(&w->streams, flow);
 }
 
+static void port_resolve(void *self, unsigned asker, const char *name, uint16_t port)
+{
+    struct world *w = self;
+
+    resolver_ask(&w->resolver, asker, name, port);
+}
+
 /* store = "memory": there is nothing to wait for. */
 static bool port_journal_submit(void *self, struct span images)
 {
@@ -209,6 +219,7 @@ static struct ports ports_of(struct world *w)
         .stream_open = port_stream_open,
         .stream_close = port_stream_close,
         .flow_alive = port_flow_alive,
+        .resolve = port_resolve,
         .journal_submit = port_journal_submit,
         .log = port_log,
     };
@@ -297,6 +308,30 @@ static void closed(void *self, const struct flow *flow)
     w->handler->closed(w->handler->self, flow);
 }
 
+static void resolved(void *self, unsigned asker, const struct resolved *answer)
+{
+    const struct world *w = self;
+
+    w->handler->resolved(w->handler->self, asker, answer);
+}
+
+/* The remainder of 64 bits is as even as anybody needs. */
+static uint32_t chance(void *self, uint32_t below)
+{
+    uint64_t number;
+
+    port_random(self, &number, sizeof number);
+    return (uint32_t)(number % below);
+}
+
+static bool resolver_ready(struct world *w)
+{
+    const struct resolver_settings settings = resolver_settings_of(w->config);
+
+    return resolver_init(&w->resolver, &w->loop, &settings,
+                         &(struct resolver_handler){w, resolved, chance});
+}
+
 static bool streams_ready(struct world *w)
 {
     const struct stream_handler handler = {.self = w, .receive = receive, .closed = closed};
@@ -320,7 +355,7 @@ struct world *world_new(const struct config *config, int log_fd, FILE *errors)
     block_signals(w);
     if (!udp_init(&w->udp, &w->loop, receive, refused, w) || !loop_init(&w->loop) ||
         !watch_signals(w) || !(w->log = log_new(log_fd, log_level_of(config->log_level))) ||
-        !streams_ready(w)) {
+        !streams_ready(w) || !resolver_ready(w)) {
         fprintf(errors, "the system refuses what midreg needs: %s\n", strerror(errno));
         world_free(w);
         return NULL;
@@ -332,6 +367,7 @@ void world_free(struct world *w)
 {
     if (!w)
         return;
+    resolver_fini(&w->resolver);
     streams_fini(&w->streams);
     udp_fini(&w->udp);
     if (w->signals.fd >= 0)
@@ -432,6 +468,11 @@ bool world_open(struct world *w, FILE *errors)
     return true;
 }
 
+static uint64_t earlier(uint64_t a, uint64_t b)
+{
+    return a < b ? a : b;
+}
+
 void world_run(struct world *w, const struct world_handler *handler)
 {
     uint64_t deadline_ms = 0;
@@ -443,12 +484,13 @@ void world_run(struct world *w, const struct world_handler *handler)
         handler->begin(handler->self);
         streams_begin(&w->streams, port_now_us(w) / 1000);
         loop_dispatch(&w->loop);
+        resolver_turn(&w->resolver, port_now_us(w) / 1000);
         streams_tell(&w->streams);
         deadline_ms = handler->end(handler->self);
         udp_flush(&w->udp);
         streams_flush(&w->streams);
-        if (streams_next_ms(&w->streams) < deadline_ms)
-            deadline_ms = streams_next_ms(&w->streams);
+        deadline_ms = earlier(deadline_ms, streams_next_ms(&w->streams));
+        deadline_ms = earlier(deadline_ms, resolver_next_ms(&w->resolver, port_now_us(w) / 1000));
     }
 }
 

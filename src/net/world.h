@@ -11,6 +11,7 @@
 #define MIDREG_NET_WORLD_H
 
 #include "base/ports.h"
+#include "base/resolved.h"
 #include "config/config.h"
 
 #include <stdio.h>
@@ -29,6 +30,8 @@ struct world_handler {
     void (*refused)(void *self, const struct address *to);
     /* Nothing more comes from this stream connection, or it could not be made. */
     void (*closed)(void *self, const struct flow *flow);
+    /* What the port `resolve` was asked for. May be NULL where nothing is asked. */
+    void (*resolved)(void *self, unsigned asker, const struct resolved *answer);
     /* SIGTERM, SIGINT, SIGHUP or SIGUSR1 came. */
     void (*signal)(void *self, int number);
     /* Returns the monotonic millisecond at which the next turn must happen at

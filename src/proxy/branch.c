@@ -97,11 +97,13 @@ static const struct binding *find_binding(struct branch *b)
 static bool find_better_flow(struct branch *b, size_t size)
 {
     struct fork *f = b->fork;
+    struct upstream *u = &f->proxy->upstreams->list[f->order.token.upstream];
     struct flow better;
 
-    if (f->order.to_phones)
+    /* Of a name's other addresses none has a connection. */
+    if (f->order.to_phones || !address_equal(&b->flow.peer, &u->flow.peer))
         return false;
-    upstream_route(&f->proxy->upstreams->list[f->order.token.upstream], size, &better);
+    upstream_route(u, size, &better);
     if (flow_equal(&better, &b->flow))
         return false;
     b->flow = better;

@@ -54,11 +54,12 @@ static bool find_next_hop(const struct proxy *p, const struct arrival *a, struct
                                  ? &p->upstreams->list[token->upstream]
                                  : upstreams_of(p->upstreams, token->aor_hash);
 
-        if (!u)
+        if (!u || !upstream_is_placed(u))
             return false;
         token->upstream = (uint8_t)(u - p->upstreams->list);
         token->flow = *a->from;
         *to = u->flow;
+        name_target(u, &a->request.ruri, &to->peer);
     }
     return true;
 }

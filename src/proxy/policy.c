@@ -101,7 +101,7 @@ int policy_phone_request(const struct proxy *p, const struct inspected *r, const
     *out = (struct policy_pass){0, 0, NULL};
     find_caller(p, r, from, out);
     out->upstream = upstreams_of(p->upstreams, out->aor_hash);
-    if (!out->upstream)
+    if (!out->upstream || !upstream_is_placed(out->upstream))
         return 480;
     return out->binding_id || stranger_may(p, r, out->upstream) ? 0 : 403;
 }

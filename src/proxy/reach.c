@@ -42,7 +42,7 @@ static bool path_address(const struct sip_uri *uri, struct address *out)
 static bool is_upstreams(const struct proxy *p, const struct binding *b, const struct address *a)
 {
     for (unsigned i = 0; i < p->upstreams->count; i++) {
-        const struct address *upstream = &p->upstreams->list[i].config->address;
+        const struct address *upstream = &p->upstreams->list[i].flow.peer;
 
         if (address_equal(upstream, a) ||
             (address_same_host(upstream, a) && !address_same_host(&b->flow.peer, a)))

@@ -356,6 +356,10 @@ static void forward(struct registrar *r, const struct sip_message *m, const stru
         answer_unavailable(r, m, from, "Service Unavailable (main registrar is open)");
         return;
     }
+    if (!upstream_is_placed(upstreams_of(r->with.upstreams, rq->hash))) {
+        answer_unavailable(r, m, from, "Service Unavailable (main registrar's address unknown)");
+        return;
+    }
     errand_forward(r, m, from, rq, proof, outcome);
 }
 

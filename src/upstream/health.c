@@ -74,6 +74,7 @@ static void go_up(struct upstream *u)
     uint64_t gone_ms = u->all->rt->now_ms - u->health.since_ms;
 
     enter(u, HEALTH_UP);
+    u->name.tried = 0;
     runtime_log(u->all->rt, LOG_WARN, "upstream_up", "upstream=%s gone_s=%llu", u->config->name,
                 (unsigned long long)(gone_ms + 999) / 1000);
     if (user)
@@ -108,6 +109,7 @@ static void lost(struct upstream *u)
     h->lost++;
     if (h->state == HEALTH_DOWN) {
         arm(u, h->asked_ms + DOWN_EVERY_MS);
+        name_silent(u);
         return;
     }
     if (h->lost < LOST_MAX) {

@@ -18,7 +18,7 @@ static void put_domain(struct buf *out, const struct upstream *u)
     if (c->domain_count)
         buf_str(out, c->domains[0]);
     else
-        address_put_host(out, &u->config->address);
+        address_put_host(out, &u->flow.peer);
 }
 
 /* "sip:midreg-probe-RANDOM@DOMAIN": nobody's AOR. */

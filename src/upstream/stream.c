@@ -84,6 +84,17 @@ bool upstream_owns_stream(const struct upstream *u, const struct flow *flow)
     return u->stream.state != STREAM_NONE && flow_equal(&u->stream.flow, flow);
 }
 
+void upstream_drop_stream(struct upstream *u)
+{
+    const struct ports *ports = u->all->rt->ports;
+
+    if (u->stream.state == STREAM_NONE)
+        return;
+    client_flow_closed(u->all->transactions, &u->stream.flow);
+    ports->stream_close(ports->world, &u->stream.flow);
+    u->stream = (struct upstream_stream){0};
+}
+
 void upstreams_flow_closed(struct upstreams *all, const struct flow *flow)
 {
     for (unsigned i = 0; i < all->count; i++)

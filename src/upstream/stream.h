@@ -46,6 +46,9 @@ void upstream_route(struct upstream *u, size_t size, struct flow *out);
  * upstream's word? */
 bool upstream_owns_stream(const struct upstream *u, const struct flow *flow);
 
+/* Ends our connection: it leads to where the upstream is no more. */
+void upstream_drop_stream(struct upstream *u);
+
 /* A stream connection is gone, whosever. */
 void upstreams_flow_closed(struct upstreams *all, const struct flow *flow);
 

@@ -17,9 +17,9 @@
 /* The UDP listener that requests to this upstream leave by: its own where it has
  * one, of its family, and on loopback if and only if the upstream is, where there
  * is a choice. */
-static unsigned choose_listener(const struct config *c, const struct config_upstream *up)
+static unsigned choose_listener(const struct config *c, const struct config_upstream *up,
+                                const struct address *to)
 {
-    const struct address *to = &up->address;
     unsigned best = 0;
     int best_score = -1;
 
@@ -43,7 +43,14 @@ static unsigned choose_listener(const struct config *c, const struct config_upst
     return best;
 }
 
+void upstream_place(struct upstream *u, const struct address *at)
+{
+    u->flow.peer = *at;
+    u->flow.listener = (uint8_t)choose_listener(u->all->config, u->config, at);
+}
+
 static void probe(struct upstream *u);
+static void forget_probe(struct upstream *u);
 
 static void on_timer(void *self, struct timer *t)
 {
@@ -61,12 +68,12 @@ void upstreams_init(struct upstreams *u, struct runtime *rt, const struct config
 
         up->config = &config->upstream[i];
         up->all = u;
-        up->flow.peer = up->config->address;
         up->flow.transport = TRANSPORT_UDP;
-        up->flow.listener = (uint8_t)choose_listener(config, up->config);
+        upstream_place(up, &up->config->address);
     }
     wheel_handler(&rt->wheel, TIMER_UPSTREAM, on_timer, u);
     health_init(u);
+    names_init(u);
 }
 
 void upstreams_tell(struct upstreams *u, const struct upstream_user *user, void *self)
@@ -75,20 +82,41 @@ void upstreams_tell(struct upstreams *u, const struct upstream_user *user, void 
     u->user_self = self;
 }
 
+/* How it reaches us, and whether it challenges, where it is now. */
+static void begin_there(struct upstream *u)
+{
+    const struct ports *ports = u->all->rt->ports;
+    const struct config *c = u->all->config;
+
+    u->contact = u->config->contact;
+    if (u->contact.family == ADDRESS_NONE)
+        ports->local_address(ports->world, &u->flow, &u->contact);
+    if (c->auth == AUTH_UPSTREAM && !c->allow_open_upstream)
+        probe(u);
+}
+
 void upstreams_start(struct upstreams *u)
 {
-    const struct ports *ports = u->rt->ports;
-
     for (unsigned i = 0; i < u->count; i++) {
         struct upstream *up = &u->list[i];
 
-        up->contact = up->config->contact;
-        if (up->contact.family == ADDRESS_NONE)
-            ports->local_address(ports->world, &up->flow, &up->contact);
-        if (u->config->auth == AUTH_UPSTREAM && !u->config->allow_open_upstream)
-            probe(up);
-        health_start(up);
+        if (upstream_is_placed(up)) {
+            begin_there(up);
+            health_start(up);
+        } else {
+            up->health.state = HEALTH_DOWN;
+        }
+        name_start(up);
     }
+}
+
+void upstream_move(struct upstream *u, const struct address *to)
+{
+    upstream_drop_stream(u);
+    upstream_place(u, to);
+    forget_probe(u);
+    begin_there(u);
+    health_restarted(u);
 }
 
 /* From one of its sources, on a listen address of its own? (A connection that we
@@ -113,7 +141,7 @@ struct upstream *upstreams_sender(struct upstreams *u, const struct flow *from)
         struct upstream *up = &u->list[i];
 
         if (stream ? upstream_owns_stream(up, from)
-                   : address_equal(&up->config->address, &from->peer))
+                   : address_equal(&up->flow.peer, &from->peer) || name_holds(up, &from->peer))
             return up;
         if (is_source(u->config, up->config, from))
             return up;
@@ -133,7 +161,7 @@ unsigned upstreams_pinged(const struct upstreams *u)
 void upstreams_refused(struct upstreams *u, const struct address *to)
 {
     for (unsigned i = 0; i < u->count; i++)
-        if (address_equal(&u->list[i].config->address, to))
+        if (address_equal(&u->list[i].flow.peer, to))
             health_refused(&u->list[i]);
 }
 
@@ -268,8 +296,22 @@ static const struct client_user probe_user = {.response = on_response, .timeout 
 
 static void probe(struct upstream *u)
 {
-    if (!probe_send(u, &probe_user))
+    struct client_tx *tx = probe_send(u, &probe_user);
+
+    u->probed = tx ? tx->handle : HANDLE_NONE;
+    if (!tx)
         again(u, PROBE_AGAIN_MS);
+}
+
+/* What is answered elsewhere says nothing any more. */
+static void forget_probe(struct upstream *u)
+{
+    struct client_tx *tx = client_get(u->all->transactions, u->probed);
+
+    if (tx)
+        client_abandon(tx);
+    u->probed = HANDLE_NONE;
+    u->openness = UPSTREAM_UNKNOWN;
 }
 
 void upstream_doubt(struct upstream *u)

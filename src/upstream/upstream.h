@@ -10,6 +10,7 @@
 #include "config/config.h"
 #include "transaction/client.h"
 #include "upstream/health.h"
+#include "upstream/name.h"
 #include "upstream/stream.h"
 
 enum upstream_openness {
@@ -21,7 +22,8 @@ enum upstream_openness {
 
 struct upstream {
     const struct config_upstream *config;
-    struct flow flow; /* by datagram; upstream_route() tells when it is not this */
+    struct flow flow; /* by datagram; upstream_route() tells when it is not this; peer of family
+                       * ADDRESS_NONE: not known yet (name.h) */
     struct upstream_stream stream;
     struct address contact; /* our address in the contacts that it holds */
     enum upstream_openness openness;
@@ -29,7 +31,9 @@ struct upstream {
     uint64_t doubt_after_ms; /* not doubted again before */
     struct timer timer;      /* TIMER_UPSTREAM: the next probe of openness */
     struct health health;
+    struct upstream_name name;
     uint32_t probe_cseq;
+    struct handle probed; /* the last probe of openness */
     struct upstreams *all;
 };
 
@@ -100,6 +104,19 @@ struct upstream *upstreams_of(struct upstreams *u, uint64_t aor_hash);
 
 /* Which part of the AORs has a lease there, as things are now: 0 to 1. */
 double upstreams_share(const struct upstreams *u, unsigned upstream);
+
+/* It is there: nothing is sent, and it is as up or down as before. */
+void upstream_place(struct upstream *u, const struct address *at);
+
+/* It is at another address from now on, or at one at all: whether it takes REGISTERs there
+ * is asked at once, and it is down until it does. */
+void upstream_move(struct upstream *u, const struct address *to);
+
+/* Is it known where it is? */
+static inline bool upstream_is_placed(const struct upstream *u)
+{
+    return u->flow.peer.family != ADDRESS_NONE;
+}
 
 static inline bool upstream_is_up(const struct upstream *u)
 {

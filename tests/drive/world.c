@@ -100,6 +100,15 @@ static bool port_flow_alive(void *world, const struct flow *flow)
     return false;
 }
 
+/* Main registrars have addresses here: nobody is asked for a name. */
+static void port_resolve(void *world, unsigned asker, const char *name, uint16_t port)
+{
+    (void)world;
+    (void)asker;
+    (void)name;
+    (void)port;
+}
+
 static bool port_journal_submit(void *world, struct span images)
 {
     (void)world, (void)images;
@@ -151,6 +160,7 @@ bool world_init(struct world *w, const char *config_path, FILE *out, FILE *error
         .stream_open = port_stream_open,
         .stream_close = port_stream_close,
         .flow_alive = port_flow_alive,
+        .resolve = port_resolve,
         .journal_submit = port_journal_submit,
         .log = port_log,
     };

@@ -209,6 +209,15 @@ static bool flow_is_alive(void *world, const struct flow *flow)
     return p && p->connected;
 }
 
+/* Main registrars have addresses here: nobody is asked for a name. */
+static void resolve(void *world, unsigned asker, const char *name, uint16_t port)
+{
+    (void)world;
+    (void)asker;
+    (void)name;
+    (void)port;
+}
+
 static bool journal_submit(void *world, struct span images)
 {
     struct session_world *w = world;
@@ -244,9 +253,9 @@ void world_begin(struct session_world *w, const struct config *config)
     disk_init(&w->disk);
     w->room = malloc(DATAGRAM_MAX);
     CHECK(w->room);
-    w->ports = (struct ports){
-        w,           now_us,       wall_s,        fill_random,    reserve, commit, local_address,
-        stream_open, stream_close, flow_is_alive, journal_submit, log_line};
+    w->ports = (struct ports){w,       now_us,         wall_s,      fill_random,  reserve,
+                              commit,  local_address,  stream_open, stream_close, flow_is_alive,
+                              resolve, journal_submit, log_line};
     for (unsigned i = 0; i < PEERS_FIXED; i++) {
         struct peer *p = &w->peers[i];
 

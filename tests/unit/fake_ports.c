@@ -101,6 +101,16 @@ static bool fake_flow_alive(void *world, const struct flow *flow)
     return !f->streams_dead;
 }
 
+static void fake_resolve(void *world, unsigned asker, const char *name, uint16_t port)
+{
+    struct fake *f = world;
+
+    (void)asker;
+    f->names_asked++;
+    f->name_asked = name;
+    f->name_port = port;
+}
+
 static bool fake_journal_submit(void *world, struct span images)
 {
     struct fake *f = world;
@@ -114,7 +124,7 @@ static void fake_log(void *world, enum log_level level, struct span line)
 {
     struct fake *f = world;
 
-    (void)level;
+    f->warned += level <= LOG_WARN;
     f->logs = realloc(f->logs, (f->log_count + 1) * sizeof *f->logs);
     assert_non_null(f->logs);
     f->logs[f->log_count++] = strndup(line.p, line.n);
@@ -140,6 +150,7 @@ void fake_init(struct fake *f)
         .stream_open = fake_stream_open,
         .stream_close = fake_stream_close,
         .flow_alive = fake_flow_alive,
+        .resolve = fake_resolve,
         .journal_submit = fake_journal_submit,
         .log = fake_log,
     };

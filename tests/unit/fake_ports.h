@@ -33,6 +33,7 @@ struct fake {
 
     char **logs;
     size_t log_count;
+    unsigned warned; /* lines of level warning or worse, since the begin */
 
     bool journal_held;            /* true: journal_submit() says "later" */
     unsigned journal_batches;     /* that were submitted */
@@ -42,6 +43,10 @@ struct fake {
     uint32_t opened;              /* streams opened: connections FAKE_STREAM + 1, + 2, ... */
     uint32_t dead[FAKE_DEAD_MAX]; /* connections that are gone, see fake_kill() */
     unsigned dead_count;
+
+    unsigned names_asked;   /* how often a name was asked for; the test answers */
+    const char *name_asked; /* the last one */
+    uint16_t name_port;
 
     char *room; /* of datagram_reserve() */
 };

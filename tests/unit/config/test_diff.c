@@ -10,8 +10,9 @@
 
 #include <cmocka.h>
 
-#define UP(text) "upstream = { pbx = { address = \"127.0.0.1:5080\"; " text " } }\n"
-#define BASE     "listen = [ \"udp:127.0.0.1:5060\" ]\n"
+#define NAMED(address) "upstream = { pbx = { address = \"" address "\" } }\n"
+#define UP(text)       "upstream = { pbx = { address = \"127.0.0.1:5080\"; " text " } }\n"
+#define BASE           "listen = [ \"udp:127.0.0.1:5060\" ]\n"
 
 static struct config_change told[64];
 static unsigned count;
@@ -86,6 +87,10 @@ static void test_needs_a_restart(void **state)
         {BASE UP(""), BASE "store = \"sqlite:/tmp/x\"\n" UP(""), "store"},
         {BASE UP(""), BASE "admin = [ ]\n" UP(""), "admin"},
         {BASE UP(""), BASE UP("rate = 7"), "rate"},
+        {BASE NAMED("pbx.example.com:5080"), BASE NAMED("fs.example.com:5080"), "address"},
+        {BASE NAMED("pbx.example.com:5080"), BASE NAMED("pbx.example.com"), "address"},
+        {BASE NAMED("pbx.example.com"), BASE UP(""), "address"},
+        {BASE UP(""), BASE "resolver = \"127.0.0.1\"\n" UP(""), "resolver"},
         {BASE UP(""), BASE UP("contact = \"192.0.2.1\""), "contact"},
         {BASE UP("event-socket = { address = \"10.0.0.5\"; password = \"secret\"; }"),
          BASE UP("event-socket = { address = \"10.0.0.5\"; password = \"other\"; }"),
