@@ -105,22 +105,27 @@ static const char *events(const struct facts_upstream *u)
 
 static json_t *upstream(const struct facts_upstream *u)
 {
-    return json_pack("{s:s, s:s?, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:f, s:o, s:o}",
-                     "name", u->name, "host", u->host, "state",
-                     u->state == HEALTH_UP ? "up" : "down", "state_s", number(u->state_s), "rtt_ms",
-                     number(u->rtt_ms), "event_socket", events(u), "reload", reload(u), "address",
-                     address(&u->address), "contact", address(&u->contact), "openness",
-                     view_openness(u->openness), "rate", number(u->registrar.rate), "needed",
-                     (double)u->registrar.needed_milli / 1000, "expires",
-                     number(u->registrar.expires_s), "waiting", number(u->registrar.waiting));
+    return json_pack("{s:s, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:f, s:o, s:o}", "name",
+                     u->name, "state", u->state == HEALTH_UP ? "up" : "down", "state_s",
+                     number(u->state_s), "rtt_ms", number(u->rtt_ms), "event_socket", events(u),
+                     "reload", reload(u), "address", address(&u->address), "contact",
+                     address(&u->contact), "openness", view_openness(u->openness), "rate",
+                     number(u->registrar.rate), "needed", (double)u->registrar.needed_milli / 1000,
+                     "expires", number(u->registrar.expires_s), "waiting",
+                     number(u->registrar.waiting));
 }
 
 static json_t *upstreams(const struct facts *f)
 {
     json_t *list = json_array();
 
-    for (unsigned i = 0; i < f->upstreams; i++)
-        json_array_append_new(list, upstream(&f->upstream[i]));
+    for (unsigned i = 0; i < f->upstreams; i++) {
+        json_t *one = upstream(&f->upstream[i]);
+        const char *host = f->upstream[i].host;
+
+        json_object_set_new(one, "host", host ? json_string(host) : json_null());
+        json_array_append_new(list, one);
+    }
     return list;
 }
 

@@ -211,3 +211,17 @@ def test_a_call_of_another_address_of_the_name_ends_where_it_began(house):
     phone.wait_ack(invite)
     came, answer = ask(dialog, caller, "BYE")
     assert came.method == "BYE" and answer.status == 200
+
+
+def test_a_stop_in_the_middle_of_a_move(house):
+    """Where the leases are is not where the name leads: they are registered there all the same."""
+    house.dns.address(NAME, "127.0.0.1")
+    house.begin(named(house), store="sqlite")
+    house.midreg.wait_log("event=upstream_up")
+    house.registered("al")
+    house.dns.address(NAME, "127.0.0.2")  # nobody is there yet
+    house.midreg.wait_log("event=upstream_moved .* to=127.0.0.2:", timeout=15)
+    house.midreg.stop()
+    other = second_registrar(house, "127.0.0.2")
+    house.midreg = house.run(house.midreg.config_file)
+    poll(lambda: other.contacts("al"), "the lease is where the name leads", 15)
