@@ -87,6 +87,16 @@ static void print_upstreams(FILE *out, const json_t *upstreams)
                 text(u, "event_socket"));
         print_reload_state(out, u);
     }
+    json_array_foreach(upstreams, i, u)
+    {
+        struct cli_duration left;
+
+        if (number(u, "storm"))
+            fprintf(out,
+                    "storm at %s: about %s until all phones that register anew are in; known ones "
+                    "are served\n",
+                    text(u, "name"), cli_duration(&left, number(u, "storm")));
+    }
 }
 
 void cli_print_status(FILE *out, const json_t *status)
@@ -138,12 +148,11 @@ void cli_print_list(FILE *out, const json_t *page, bool head)
     }
 }
 
-static void print_lease(FILE *out, const json_t *aor)
+static void print_lease(FILE *out, const char *upstream, const json_t *l)
 {
-    const json_t *l = json_object_get(aor, "lease");
     struct cli_duration held, granted, next;
 
-    fprintf(out, "  lease at %s: %s", text(aor, "upstream"), text(l, "state"));
+    fprintf(out, "  lease at %s: %s", upstream, text(l, "state"));
     if (number(l, "held"))
         fprintf(out, " for %s of %s", cli_duration(&held, number(l, "held")),
                 cli_duration(&granted, number(l, "granted")));
@@ -157,11 +166,16 @@ static void print_lease(FILE *out, const json_t *aor)
 
 void cli_print_aor(FILE *out, const json_t *aor)
 {
+    const json_t *l;
     const json_t *b;
     size_t i;
 
     fprintf(out, "%s\n", text(aor, "aor"));
-    print_lease(out, aor);
+    print_lease(out, text(aor, "upstream"), json_object_get(aor, "lease"));
+    json_array_foreach(json_object_get(aor, "other_leases"), i, l)
+    {
+        print_lease(out, text(l, "upstream"), l);
+    }
     json_array_foreach(json_object_get(aor, "bindings"), i, b)
     {
         struct cli_duration expires, proved;

@@ -102,6 +102,11 @@ static double events_of(const struct facts_upstream *u)
     return u->events_up;
 }
 
+static double storm_of(const struct facts_upstream *u)
+{
+    return u->registrar.storm_s;
+}
+
 static const struct {
     const char *name;
     const char *help;
@@ -112,6 +117,8 @@ static const struct {
     {"midreg_upstream_rate_needed", "REGISTERs a second that its leases need", needed_of},
     {"midreg_upstream_expires_seconds", "expiry that is asked of it", expires_of},
     {"midreg_upstream_registers_waiting", "REGISTERs that wait for their turn", waiting_of},
+    {"midreg_upstream_storm_seconds", "until all phones that register anew now are in; 0: no storm",
+     storm_of},
     {"midreg_upstream_up", "1: it answers", up_of},
     {"midreg_upstream_event_socket_up", "1: FreeSWITCH's event socket is connected", events_of},
     {"midreg_upstream_rtt_seconds", "time to the answer of the last ping", rtt_of},

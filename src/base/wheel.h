@@ -35,6 +35,7 @@ enum timer_kind {
     TIMER_PING,     /* upstream/health.h */
     TIMER_NAME,     /* upstream/name.h */
     TIMER_RELOAD,   /* registrar/reload.h */
+    TIMER_STORM,    /* registrar/storm.h */
     TIMER_EVENTS,   /* upstream/event_socket.h */
     TIMER_STREAM,   /* net/connection.h, on a wheel of its own */
     TIMER_KINDS

@@ -13,6 +13,7 @@
 #include "registrar/registrar.h"
 #include "registrar/reload.h"
 #include "registrar/rules.h"
+#include "registrar/storm.h"
 #include "transaction/server.h"
 
 /* How long a removed binding is remembered (timer F of its phone, RFC 3261). */
@@ -29,6 +30,7 @@ struct registrar {
     struct pacer pacer[CONFIG_UPSTREAMS_MAX];
     struct demand demand[CONFIG_UPSTREAMS_MAX];
     struct reload reload[CONFIG_UPSTREAMS_MAX];
+    struct storm storm[CONFIG_UPSTREAMS_MAX];
     uint32_t upstream_expires_s; /* configured, or more if a 423 asked for it */
     struct slab parked;          /* answer.h: answers that wait for the journal */
     struct parked *parked_first;

@@ -13,6 +13,7 @@ struct report_upstream {
     uint64_t needed_milli; /* thousandths a second that its leases need */
     uint32_t expires_s;    /* asked of it */
     uint32_t waiting;      /* REGISTERs that wait for their turn */
+    uint32_t storm_s;      /* until all who register now are in (storm.h) */
 };
 
 void report_upstream(const struct registrar *r, unsigned upstream, struct report_upstream *out);
@@ -27,8 +28,9 @@ enum report_action {
     REPORT_REMOVES,
 };
 
-/* *at_ms: when midreg does it, on the core's clock; with REPORT_PHONE, from when a
- * phone's REGISTER goes up for it; else 0. */
-enum report_action report_lease(struct registrar *r, const struct aor *a, uint64_t *at_ms);
+/* `l` is one of the leases of `a`. *at_ms: when midreg does it, on the core's clock; with
+ * REPORT_PHONE, from when a phone's REGISTER goes up for it; else 0. */
+enum report_action report_lease(struct registrar *r, const struct aor *a, const struct lease *l,
+                                uint64_t *at_ms);
 
 #endif

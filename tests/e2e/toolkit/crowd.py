@@ -12,6 +12,7 @@ import time
 FIELD = {name: re.compile(rb"^%s:[ \t]*(.*)\r$" % name, re.M | re.I)
          for name in (b"Via", b"From", b"To", b"Call-ID", b"CSeq", b"Contact", b"Expires")}
 USER = re.compile(rb"sip:([^@>;]+)@")
+RETRY_AFTER = re.compile(rb"^Retry-After:[ \t]*(\d+)", re.M | re.I)
 
 
 def field(message, name):
@@ -169,6 +170,45 @@ class Crowd:
                 waiting[late] = now + 2
         assert not waiting, "%d phones got no answer" % len(waiting)
         return statuses
+
+    def storm(self, numbers, rate, within):
+        """All these phones at this rate; who gets 503 comes again when it was told. {number: [(time, status, seconds to
+        wait)]} of all answers."""
+        self.cseq += 1
+        begun = time.monotonic()
+        due = [(begun + i / rate, number, self.cseq) for i, number in enumerate(numbers)]
+        heapq.heapify(due)
+        answers, missing = {number: [] for number in numbers}, set(numbers)
+        while missing and time.monotonic() < begun + within:
+            while due and due[0][0] <= time.monotonic():
+                _, number, cseq = heapq.heappop(due)
+                if number in missing and cseq == self.cseq_of(answers[number]):
+                    self.socket.sendto(self.message_of(number, cseq), self.server)
+                    heapq.heappush(due, (time.monotonic() + 4, number, cseq))  # a copy, if nothing comes
+            while select.select([self.socket], [], [], 0.002)[0]:
+                data = self.socket.recv(65536)
+                number, status = int(field(data, b"Call-ID")[1:]), int(data[8:11])
+                cseq = int(field(data, b"CSeq").split()[0])
+                if status < 200 or number not in missing or cseq != self.cseq_of(answers[number]):
+                    continue
+                wait = int(RETRY_AFTER.search(data).group(1)) if status == 503 else 0
+                answers[number].append((time.monotonic() - begun, status, wait))
+                if status == 200:
+                    missing.discard(number)
+                else:
+                    heapq.heappush(due, (time.monotonic() + wait, number, self.cseq_of(answers[number])))
+        assert not missing, "%d phones are not in" % len(missing)
+        return answers
+
+    def cseq_of(self, answers):
+        return self.cseq + len(answers)
+
+    def message_of(self, number, cseq):
+        kept, self.cseq = self.cseq, cseq
+        try:
+            return self.message(number)
+        finally:
+            self.cseq = kept
 
     def _take_answers(self, statuses, waiting):
         while select.select([self.socket], [], [], 0.005)[0]:
