@@ -323,6 +323,8 @@ static struct errand *errand_of(struct registrar *r, const struct client_tx *tx)
     return slab_get(&r->errands, handle_unpack(tx->owner));
 }
 
+static void on_timeout(void *self, struct client_tx *tx);
+
 static void on_response(void *self, struct client_tx *tx, const struct sip_message *response)
 {
     struct registrar *r = self;
@@ -330,6 +332,10 @@ static void on_response(void *self, struct client_tx *tx, const struct sip_messa
 
     if (!e || response->status < 200)
         return;
+    if (!upstreams_at(r->with.upstreams, &tx->flow)) {
+        on_timeout(self, tx); /* it has moved since, and has not answered where it is */
+        return;
+    }
     if (e->late_at_ms)
         tell_pacer(e, response->status < 500 && response->status != 408);
     health_answered(errand_upstream(e), response->status);

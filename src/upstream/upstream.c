@@ -149,6 +149,14 @@ struct upstream *upstreams_sender(struct upstreams *u, const struct flow *from)
     return NULL;
 }
 
+bool upstreams_at(const struct upstreams *u, const struct flow *to)
+{
+    for (unsigned i = 0; i < u->count; i++)
+        if (address_equal(&u->list[i].flow.peer, &to->peer))
+            return true;
+    return false;
+}
+
 unsigned upstreams_pinged(const struct upstreams *u)
 {
     unsigned pinged = 0;

@@ -65,6 +65,19 @@ void upstreams_tell(struct upstreams *u, const struct upstream_user *user, void 
  * datagrams can be sent. */
 void upstreams_start(struct upstreams *u);
 
+/* It is there: nothing is sent, and it is as up or down as before. */
+void upstream_place(struct upstream *u, const struct address *at);
+
+/* It is at another address from now on, or at one at all: whether it takes REGISTERs there
+ * is asked at once, and it is down until it does. */
+void upstream_move(struct upstream *u, const struct address *to);
+
+/* Is it known where it is? */
+static inline bool upstream_is_placed(const struct upstream *u)
+{
+    return u->flow.peer.family != ADDRESS_NONE;
+}
+
 /*
  * It accepted a REGISTER without credentials. Is it open, or is it that one user
  * who needs none? It is probed at once, and not believed until it has answered;
@@ -89,6 +102,10 @@ static inline bool upstream_may_be_open(const struct upstream *u)
  */
 struct upstream *upstreams_sender(struct upstreams *u, const struct flow *from);
 
+/* Is one of them where this flow leads to? One that has moved since it was used is not, and
+ * what is answered there is not its word any more. */
+bool upstreams_at(const struct upstreams *u, const struct flow *to);
+
 /* How many pings are on their way. */
 unsigned upstreams_pinged(const struct upstreams *u);
 
@@ -104,19 +121,6 @@ struct upstream *upstreams_of(struct upstreams *u, uint64_t aor_hash);
 
 /* Which part of the AORs has a lease there, as things are now: 0 to 1. */
 double upstreams_share(const struct upstreams *u, unsigned upstream);
-
-/* It is there: nothing is sent, and it is as up or down as before. */
-void upstream_place(struct upstream *u, const struct address *at);
-
-/* It is at another address from now on, or at one at all: whether it takes REGISTERs there
- * is asked at once, and it is down until it does. */
-void upstream_move(struct upstream *u, const struct address *to);
-
-/* Is it known where it is? */
-static inline bool upstream_is_placed(const struct upstream *u)
-{
-    return u->flow.peer.family != ADDRESS_NONE;
-}
 
 static inline bool upstream_is_up(const struct upstream *u)
 {

@@ -211,3 +211,75 @@ def test_a_call_of_another_address_of_the_name_ends_where_it_began(house):
     phone.wait_ack(invite)
     came, answer = ask(dialog, caller, "BYE")
     assert came.method == "BYE" and answer.status == 200
+
+
+def test_a_stop_in_the_middle_of_a_move(house):
+    """Where the leases are is not where the name leads: they are registered there all the same."""
+    house.dns.address(NAME, "127.0.0.1")
+    house.begin(named(house), store="sqlite")
+    house.midreg.wait_log("event=upstream_up")
+    house.registered("al")
+    house.dns.address(NAME, "127.0.0.2")  # nobody is there yet
+    house.midreg.wait_log("event=upstream_moved .* to=127.0.0.2:", timeout=15)
+    house.midreg.stop()
+    other = second_registrar(house, "127.0.0.2")
+    house.midreg = house.run(house.midreg.config_file)
+    poll(lambda: other.contacts("al"), "the lease is where the name leads", 15)
+
+
+class SpareHouse(NamedHouse):
+    """A second upstream, by address, takes over while the first is not to be had."""
+    spare = None
+
+    def places(self):
+        server, registrar = super().places()
+        self.spare = MainRegistrar()
+        return server, registrar
+
+    def configuration(self):
+        config = super().configuration()
+        config["upstream"]["spare"] = {"address": self.spare.hostport, "rate": 0, "ping-interval": 1}
+        return config
+
+    def close(self):
+        self.phones.append(self.spare)
+        super().close()
+
+
+@pytest.fixture
+def spare_house(tmp_path):
+    house = SpareHouse(tmp_path)
+    yield house
+    house.close()
+
+
+def test_while_one_is_not_known_another_serves(spare_house):
+    house = spare_house
+    house.begin(named(house), policy="failover")
+    phone = house.registered("al")
+    assert house.spare.contacts("al")
+    house.dns.address(NAME, "127.0.0.1")
+    house.midreg.wait_log("event=upstream_up upstream=pbx", timeout=15)
+    poll(lambda: house.registrar.contacts("al") and not house.spare.contacts("al"),
+         "the lease is at the first", 10)
+    assert phone.register().status == 200
+
+
+def test_when_it_moves_another_bridges_the_gap(spare_house):
+    house = spare_house
+    house.dns.address(NAME, "127.0.0.1")
+    house.begin(named(house), policy="failover")
+    house.midreg.wait_log("event=upstream_up upstream=pbx")
+    phone = house.registered("al")
+    assert house.registrar.contacts("al")
+    house.dns.address(NAME, "127.0.0.2")  # nobody is there yet
+    answers = []
+
+    def bridged():
+        answers.append(phone.register().status)
+        return house.spare.contacts("al")
+    poll(bridged, "the lease is at the other upstream", 15)
+    other = second_registrar(house, "127.0.0.2")
+    poll(lambda: other.contacts("al") and not house.spare.contacts("al"), "it is where the name leads", 15)
+    answers.append(phone.register().status)
+    assert set(answers) == {200}
