@@ -26,13 +26,14 @@ struct keep {
     struct store *store;
     struct writer *writer;
     int lock; /* of a file outside of state-dir; -1: none */
-    struct store_listeners listeners;
+    struct store_names names;
     const char *name[CONFIG_LISTENERS_MAX];
+    const char *upstream[CONFIG_UPSTREAMS_MAX];
     char room[CONFIG_LISTENERS_MAX][NAME_ROOM];
 };
 
 /* As configured: "udp:0.0.0.0:5060". */
-static void name_listeners(struct keep *k, const struct config *c)
+static void name_all(struct keep *k, const struct config *c)
 {
     for (unsigned i = 0; i < c->listen_count; i++) {
         struct buf out = buf_make(k->room[i], NAME_ROOM - 1);
@@ -43,7 +44,9 @@ static void name_listeners(struct keep *k, const struct config *c)
         k->room[i][out.n] = '\0';
         k->name[i] = k->room[i];
     }
-    k->listeners = (struct store_listeners){c->listen_count, k->name};
+    for (unsigned i = 0; i < c->upstream_count; i++)
+        k->upstream[i] = c->upstream[i].name;
+    k->names = (struct store_names){c->listen_count, k->name, c->upstream_count, k->upstream};
 }
 
 static struct store *open_store(struct keep *k, const struct config *c, FILE *errors)
@@ -52,13 +55,13 @@ static struct store *open_store(struct keep *k, const struct config *c, FILE *er
 
     if (c->store_path) {
         k->lock = lock_take_store(c->store_path, errors);
-        return k->lock >= 0 ? store_open(c->store_path, &k->listeners, errors) : NULL;
+        return k->lock >= 0 ? store_open(c->store_path, &k->names, errors) : NULL;
     }
     if ((size_t)snprintf(path, sizeof path, "%s/" FILE_NAME, c->state_dir) >= sizeof path) {
         fprintf(errors, "state-dir: the path is too long\n");
         return NULL;
     }
-    return store_open(path, &k->listeners, errors);
+    return store_open(path, &k->names, errors);
 }
 
 static void say(const struct keep *k, enum log_level level, const char *line)
@@ -138,7 +141,7 @@ struct keep *keep_open(const struct config *config, struct world *world, struct 
     k->config = config;
     k->world = world;
     k->core = core;
-    name_listeners(k, config);
+    name_all(k, config);
     k->store = open_store(k, config, errors);
     if (!k->store || !load(k, errors)) {
         keep_close(k);

@@ -137,12 +137,11 @@ void cli_print_list(FILE *out, const json_t *page, bool head)
     }
 }
 
-static void print_lease(FILE *out, const json_t *aor)
+static void print_lease(FILE *out, const char *upstream, const json_t *l)
 {
-    const json_t *l = json_object_get(aor, "lease");
     struct cli_duration held, granted, next;
 
-    fprintf(out, "  lease at %s: %s", text(aor, "upstream"), text(l, "state"));
+    fprintf(out, "  lease at %s: %s", upstream, text(l, "state"));
     if (number(l, "held"))
         fprintf(out, " for %s of %s", cli_duration(&held, number(l, "held")),
                 cli_duration(&granted, number(l, "granted")));
@@ -156,11 +155,16 @@ static void print_lease(FILE *out, const json_t *aor)
 
 void cli_print_aor(FILE *out, const json_t *aor)
 {
+    const json_t *l;
     const json_t *b;
     size_t i;
 
     fprintf(out, "%s\n", text(aor, "aor"));
-    print_lease(out, aor);
+    print_lease(out, text(aor, "upstream"), json_object_get(aor, "lease"));
+    json_array_foreach(json_object_get(aor, "other_leases"), i, l)
+    {
+        print_lease(out, text(l, "upstream"), l);
+    }
     json_array_foreach(json_object_get(aor, "bindings"), i, b)
     {
         struct cli_duration expires, proved;

@@ -110,10 +110,25 @@ static bool page_begin(const struct desk *d, struct ask *a)
     return a->page != NULL;
 }
 
-/* False: no memory. */
-static bool page_add(const struct desk *d, struct ask *a, const struct aor *record)
+/* NULL: no memory. */
+static struct facts_lease *leases_of(const struct desk *d, struct ask *a, struct aor *record)
 {
-    const struct upstream *u = upstreams_of(d->core->upstreams, record->hash);
+    struct facts_lease *all = arena_alloc(&a->arena, (record->further + 1u) * sizeof *all);
+
+    for (unsigned i = 0; all && i <= record->further; i++) {
+        const struct lease *l = aor_lease(record, i);
+
+        all[i].upstream = copy_text(&a->arena, d->core->upstreams->list[l->upstream].config->name);
+        all[i].action = report_lease(d->at.registrar, record, l, &all[i].action_ms);
+        if (!all[i].upstream)
+            return NULL;
+    }
+    return all;
+}
+
+/* False: no memory. */
+static bool page_add(const struct desk *d, struct ask *a, struct aor *record)
+{
     struct facts_aor *one = arena_alloc(&a->arena, sizeof *one);
     struct aor *copy = arena_alloc(&a->arena, record->size);
     const struct binding *b = aor_first(record);
@@ -124,9 +139,8 @@ static bool page_add(const struct desk *d, struct ask *a, const struct aor *reco
     for (struct binding *to = aor_first(copy); to; to = aor_next(copy, to), b = aor_next(record, b))
         if (!proxy_reaches(d->at.proxy, b))
             to->flags |= BINDING_UNREACHABLE;
-    *one = (struct facts_aor){.record = copy, .upstream = copy_text(&a->arena, u->config->name)};
-    one->action = report_lease(d->at.registrar, record, &one->action_ms);
-    if (!one->upstream)
+    *one = (struct facts_aor){.record = copy, .lease = leases_of(d, a, record)};
+    if (!one->lease)
         return false;
     if (a->page->last)
         a->page->last->next = one;
@@ -139,9 +153,12 @@ static bool page_add(const struct desk *d, struct ask *a, const struct aor *reco
 
 /* Is there anything to be told of it? An empty record may be of a phone that is just
  * about to be refused. */
-static bool is_known(const struct aor *a, uint64_t now_ms)
+static bool is_known(struct aor *a, uint64_t now_ms)
 {
-    return aor_live_count(a, now_ms) > 0 || lease_possible(&a->lease, now_ms);
+    for (unsigned i = 0; i <= a->further; i++)
+        if (lease_possible(aor_lease(a, i), now_ms))
+            return true;
+    return aor_live_count(a, now_ms) > 0;
 }
 
 static bool contains(struct span text, struct span needle)
@@ -152,7 +169,7 @@ static bool contains(struct span text, struct span needle)
     return false;
 }
 
-static bool is_found(const struct aor *a, struct span needle, uint64_t now_ms)
+static bool is_found(struct aor *a, struct span needle, uint64_t now_ms)
 {
     if (!is_known(a, now_ms))
         return false;

@@ -46,13 +46,19 @@ struct facts {
     struct facts_upstream upstream[CONFIG_UPSTREAMS_MAX];
 };
 
+/* What report_lease() says of a lease. */
+struct facts_lease {
+    const char *upstream;
+    enum report_action action;
+    uint64_t action_ms;
+};
+
 /* A record as it was. A binding that cannot be reached has BINDING_UNREACHABLE. */
 struct facts_aor {
     struct facts_aor *next;
-    const struct aor *record; /* its timer means nothing */
-    const char *upstream;     /* that serves it */
-    enum report_action action;
-    uint64_t action_ms; /* of report_lease() */
+    struct aor *record;        /* its timer means nothing */
+    struct facts_lease *lease; /* of each of its leases (aor_lease()); the first one's
+                                  upstream is its home */
 };
 
 struct facts_page {

@@ -194,15 +194,27 @@ static const char *lease_state(const struct lease *l, uint64_t now_ms)
     return lease_possible(l, now_ms) ? "perhaps" : "none";
 }
 
-static json_t *lease(const struct facts_aor *a, uint64_t now_ms)
+static json_t *lease(const struct facts_lease *facts, const struct lease *l, uint64_t now_ms)
 {
-    const struct lease *l = &a->record->lease;
-
     return json_pack("{s:s, s:o, s:o, s:o, s:s, s:o, s:o, s:s, s:o}", "state",
                      lease_state(l, now_ms), "held", left(l->until_ms, now_ms), "perhaps",
                      left(l->may_ms, now_ms), "granted", number(l->granted_s), "means",
                      means_name(l), "failures", number(l->failures), "refused", number(l->refused),
-                     "next", action_name(a->action), "next_in", left(a->action_ms, now_ms));
+                     "next", action_name(facts->action), "next_in", left(facts->action_ms, now_ms));
+}
+
+/* At main registrars that are not its home. */
+static json_t *other_leases(const struct facts_aor *a, uint64_t now_ms)
+{
+    json_t *all = json_array();
+
+    for (unsigned i = 1; i <= a->record->further; i++) {
+        json_t *one = lease(&a->lease[i], aor_lease(a->record, i), now_ms);
+
+        json_object_set_new(one, "upstream", json_string(a->lease[i].upstream));
+        json_array_append_new(all, one);
+    }
+    return all;
 }
 
 static json_t *binding(const struct binding *b, uint64_t now_ms)
@@ -235,9 +247,11 @@ static json_t *aor(const struct facts_aor *a, uint64_t now_ms, bool all)
         if (all)
             json_array_append_new(bindings, binding(b, now_ms));
     }
-    out = json_pack("{s:o, s:o, s:o, s:o, s:s, s:o}", "aor", text(aor_text(a->record)), "contacts",
-                    number(contacts), "reachable", number(reachable), "expires",
-                    left(last_ms, now_ms), "upstream", a->upstream, "lease", lease(a, now_ms));
+    out = json_pack("{s:o, s:o, s:o, s:o, s:s, s:o, s:o}", "aor", text(aor_text(a->record)),
+                    "contacts", number(contacts), "reachable", number(reachable), "expires",
+                    left(last_ms, now_ms), "upstream", a->lease->upstream, "lease",
+                    lease(a->lease, &a->record->lease, now_ms), "other_leases",
+                    other_leases(a, now_ms));
     if (out && all)
         json_object_set(out, "bindings", bindings);
     json_decref(bindings);

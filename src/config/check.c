@@ -145,6 +145,21 @@ static void check_upstream(struct reader *r, const struct config_upstream *up)
                        up->name);
 }
 
+/* Nobody but midreg itself could register a phone at those that it did not go to. */
+static void check_policy(struct reader *r)
+{
+    const struct config *c = r->config;
+
+    for (unsigned i = 0; i < c->upstream_count; i++)
+        if (c->policy == POLICY_ALL && c->upstream[i].means == CONFIG_MEANS_NONE)
+            reader_mistake(r, config_setting_get_member(r->root, "policy"),
+                           "policy = \"all\" registers each identity at all main registrars, "
+                           "which midreg cannot do at upstream %s with means = \"none\": have it "
+                           "trust midreg's address (means = \"acl\"), or use \"hash\" or "
+                           "\"failover\"",
+                           c->upstream[i].name);
+}
+
 void reader_check(struct reader *r)
 {
     const struct config *c = r->config;
@@ -158,4 +173,5 @@ void reader_check(struct reader *r)
                        "\"10.0.0.5:5080\" } }");
     for (unsigned i = 0; i < c->upstream_count; i++)
         check_upstream(r, &c->upstream[i]);
+    check_policy(r);
 }

@@ -14,7 +14,7 @@
 
 #define CONFIG_LISTENERS_MAX 16
 #define CONFIG_DOMAINS_MAX   256
-#define CONFIG_UPSTREAMS_MAX 1 /* several come with the policies that choose among them */
+#define CONFIG_UPSTREAMS_MAX 16
 #define CONFIG_STRIP_MAX     32
 #define CONFIG_ALIASES_MAX   256
 #define CONFIG_SOURCES_MAX   32
@@ -24,6 +24,7 @@
 
 enum config_auth { AUTH_UPSTREAM, AUTH_NONE };
 enum config_mode { MODE_AOR };
+enum config_policy { POLICY_HASH, POLICY_FAILOVER, POLICY_ALL };
 enum config_store { STORE_MEMORY, STORE_SQLITE };
 enum config_means { CONFIG_MEANS_AUTO, CONFIG_MEANS_ACL, CONFIG_MEANS_NONE };
 
@@ -51,6 +52,7 @@ struct config_upstream {
     struct address contact;    /* family ADDRESS_NONE: our address on the route to it */
     uint32_t rate;             /* REGISTERs a second to begin with; 0: unlimited */
     uint32_t rate_max;         /* it may climb to; below `rate`: it does not climb */
+    uint32_t weight;           /* its share of the AORs beside others */
     uint64_t ping_interval_ms; /* 0: no pings */
     enum config_means means;
     bool challenges_calls; /* it challenges INVITEs: calls of any phone may pass */
@@ -109,6 +111,7 @@ struct config {
     unsigned admin_count;
     bool admin_chosen; /* false: it is the default, without which midreg runs, too */
     enum log_verbosity { LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } log_level;
+    enum config_policy policy;
     struct config_upstream upstream[CONFIG_UPSTREAMS_MAX];
     unsigned upstream_count;
 };

@@ -26,6 +26,9 @@ static const struct option_choice auths[] = {
 static const struct option_choice log_levels[] = {
     {"warn", LOG_LEVEL_WARN}, {"info", LOG_LEVEL_INFO}, {"debug", LOG_LEVEL_DEBUG}, {NULL, 0}};
 
+static const struct option_choice policies[] = {
+    {"hash", POLICY_HASH}, {"failover", POLICY_FAILOVER}, {"all", POLICY_ALL}, {NULL, 0}};
+
 static const struct option_choice means[] = {{"auto", CONFIG_MEANS_AUTO},
                                              {"acl", CONFIG_MEANS_ACL},
                                              {"none", CONFIG_MEANS_NONE},
@@ -209,10 +212,18 @@ static const struct option options[] = {
      .fallback = "\"info\"",
      .choices = log_levels,
      .meaning = "The least important line that is logged: warn, info or debug."},
+    {.name = "policy",
+     .type = OPTION_CHOICE,
+     .field = FIELD(policy),
+     .fallback = "\"hash\"",
+     .choices = policies,
+     .meaning = "With several main registrars, who serves an identity. hash: each its share, by "
+                "weight. failover: the first that is up. all: as hash, and it is registered at "
+                "all of them."},
     {.name = "upstream",
      .type = OPTION_UPSTREAMS,
      .example = "{ pbx = { address = \"10.0.0.5:5080\" } }",
-     .meaning = "The main registrar, under a name of your choice. Required."},
+     .meaning = "The main registrars, each under a name of your choice. Required."},
 };
 
 static const struct option upstream_options[] = {
@@ -249,6 +260,13 @@ static const struct option upstream_options[] = {
      .choices = means,
      .meaning = "How midreg can register by itself. acl: the main registrar trusts our address. "
                 "none: only with a phone's credentials. auto: learned."},
+    {.name = "weight",
+     .type = OPTION_NUMBER,
+     .field = UPSTREAM(weight),
+     .fallback = "1",
+     .min = 1,
+     .max = 1000,
+     .meaning = "Its share of the identities, where there are several main registrars."},
     {.name = "ping-interval",
      .type = OPTION_MILLIS,
      .field = UPSTREAM(ping_interval_ms),

@@ -26,25 +26,32 @@ static void put_binding(struct binding *to, const struct binding *from, int64_t 
     to->proved_ms = on_the_wall(from->proved_ms, ahead_ms);
 }
 
+static void put_lease(struct lease *l, int64_t ahead_ms)
+{
+    l->next_ms = 0;
+    l->refused_in = 0;
+    l->until_ms = on_the_wall(l->until_ms, ahead_ms);
+    l->may_ms = on_the_wall(l->may_ms, ahead_ms);
+}
+
 size_t image_put(const struct runtime *rt, char *at, uint64_t hash, const struct aor *a)
 {
     struct image_entry *e = (struct image_entry *)(void *)at;
     const struct ports *ports = rt->ports;
     int64_t ahead_ms = (int64_t)(ports->wall_s(ports->world) * 1000) - (int64_t)rt->now_ms;
     struct aor *copy = (struct aor *)(void *)(e + 1);
-    size_t n = record_pad(sizeof *a + (a ? (size_t)a->text_n + a->to_n : 0));
+    size_t n;
 
     *e = (struct image_entry){hash, 0, 0};
     if (!a)
         return ENTRY;
+    n = aor_head_size(a);
     memcpy(copy, a, n);
     memset(&copy->timer, 0, sizeof copy->timer);
     copy->bindings = 0;
-    copy->lease.busy = 0;
-    copy->lease.next_ms = 0;
-    copy->lease.refused_in = 0;
-    copy->lease.until_ms = on_the_wall(a->lease.until_ms, ahead_ms);
-    copy->lease.may_ms = on_the_wall(a->lease.may_ms, ahead_ms);
+    copy->busy = 0;
+    for (unsigned i = 0; i <= copy->further; i++)
+        put_lease(aor_lease(copy, i), ahead_ms);
     for (const struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
         if (b->flags & BINDING_TOMBSTONE)
             continue;

@@ -143,8 +143,12 @@ struct aor *location_restore(struct location *l, const struct aor *image)
     memset(&a->timer, 0, sizeof a->timer);
     a->hash = hash;
     a->sequence = 0;
-    a->lease.until_ms = on_our_clock(a->lease.until_ms, ahead_ms);
-    a->lease.may_ms = on_our_clock(a->lease.may_ms, ahead_ms);
+    for (unsigned i = 0; i <= a->further; i++) {
+        struct lease *lease = aor_lease(a, i);
+
+        lease->until_ms = on_our_clock(lease->until_ms, ahead_ms);
+        lease->may_ms = on_our_clock(lease->may_ms, ahead_ms);
+    }
     if (!table_put(&l->aors, hash, a)) {
         free(a);
         return NULL;
@@ -278,6 +282,20 @@ bool location_bury(struct location *l, struct aor *a, uint32_t id, uint32_t cseq
     return true;
 }
 
+/* Gives back what is behind the first `size` bytes. Returns the record. */
+static struct aor *shrink(struct location *l, struct aor *a, uint32_t size)
+{
+    struct aor *smaller;
+
+    a->size = size;
+    smaller = realloc(a, size);
+    if (!smaller)
+        return a; /* it could not be made smaller: it stays where it is */
+    wheel_moved(&smaller->timer);
+    table_put(&l->aors, smaller->hash, smaller);
+    return smaller;
+}
+
 void location_unbind(struct location *l, struct aor **record, uint32_t id)
 {
     struct aor *a = *record;
@@ -292,14 +310,46 @@ void location_unbind(struct location *l, struct aor **record, uint32_t id)
     l->bindings -= counts(b);
     l->bytes -= n;
     memmove(b, after, (size_t)((char *)a + a->size - after));
-    a->size -= (uint32_t)n;
     a->bindings--;
-    a = realloc(a, a->size);
+    *record = shrink(l, a, a->size - (uint32_t)n);
+}
+
+/* ---- leases at other main registrars --------------------------------------- */
+
+struct lease *location_add_lease(struct location *l, struct aor **record, unsigned upstream)
+{
+    struct aor *old = *record;
+    size_t head = aor_head_size(old);
+    struct aor *a = malloc(old->size + sizeof(struct lease));
+    struct lease *added;
+
     if (!a)
-        return; /* it could not be made smaller: it stays where it is */
+        return NULL;
+    memcpy(a, old, head);
+    added = (struct lease *)((uintptr_t)a + head);
+    *added = (struct lease){.upstream = (uint8_t)upstream};
+    memcpy(added + 1, (const char *)old + head, old->size - head);
+    a->size = old->size + (uint32_t)sizeof(struct lease);
+    a->further++;
     wheel_moved(&a->timer);
-    table_put(&l->aors, a->hash, a);
+    table_put(&l->aors, a->hash, a); /* replaces: needs no memory */
+    l->bytes += sizeof(struct lease);
     *record = a;
+    free(old);
+    return added;
+}
+
+void location_drop_lease(struct location *l, struct aor **record, unsigned upstream)
+{
+    struct aor *a = *record;
+    struct lease *lease = aor_lease_at(a, upstream);
+
+    if (!lease || lease == &a->lease)
+        return;
+    memmove(lease, lease + 1, (size_t)((uintptr_t)a + a->size - (uintptr_t)(lease + 1)));
+    a->further--;
+    l->bytes -= sizeof(struct lease);
+    *record = shrink(l, a, a->size - (uint32_t)sizeof(struct lease));
 }
 
 struct binding *location_binding(const struct aor *a, uint32_t id)

@@ -7,7 +7,10 @@
  * change: keep the hash, not the pointer. A million of them are kept, so times
  * share their words with small fields. Core thread only.
  *
- *   struct aor | aor text | pad | struct binding | texts | pad | struct binding | ...
+ *   struct aor | texts | pad | struct lease | ... | struct binding | texts | pad | ...
+ *
+ * The leases there are those at other main registrars than its home, whose lease is in
+ * struct aor: most AORs have none.
  */
 #ifndef MIDREG_LOCATION_RECORD_H
 #define MIDREG_LOCATION_RECORD_H
@@ -19,7 +22,7 @@
 enum lease_means { MEANS_UNKNOWN, MEANS_ACL, MEANS_NONE };
 
 /*
- * What the main registrar holds for this AOR, as far as we know (design 3.4). It
+ * What a main registrar holds for this AOR, as far as we know (design 3.4). It
  * surely holds our contact until `until_ms`; it may hold it until `may_ms`, which
  * is later where an answer was lost.
  */
@@ -29,7 +32,7 @@ struct lease {
     uint64_t failures : 8;    /* own attempts that failed in a row */
     uint64_t may_ms : 48;     /* never before until_ms */
     uint64_t refused : 8;     /* own refreshes refused (403, 404) in a row */
-    uint64_t busy : 8;        /* REGISTERs of this lease waiting or in flight */
+    uint64_t upstream : 8;    /* which main registrar: its index in the configuration */
     uint64_t next_ms : 48;    /* midreg does not act on it before; 0: at once */
     uint64_t refused_in : 16; /* the minute in which it was counted among the refused */
     uint32_t granted_s;
@@ -76,16 +79,17 @@ struct binding {
 struct aor {
     struct timer timer; /* TIMER_AOR: the earliest of all deadlines below */
     uint64_t hash;
-    struct lease lease;
-    uint64_t sequence; /* of the last change given to the journal */
-    uint32_t size;     /* of the whole record */
+    struct lease lease; /* at its home */
+    uint64_t sequence;  /* of the last change given to the journal */
+    uint32_t size;      /* of the whole record */
     uint32_t next_binding_id;
     uint16_t text_n;   /* of the AOR's canonical text */
     uint16_t bindings; /* tombstones included */
     uint16_t to_n;     /* of the To URI as the phone wrote it (the realm depends on it);
                           0: it is the canonical text */
-    uint16_t zero;
-    /* texts: AOR, To URI; then the bindings */
+    uint8_t further;   /* leases at other main registrars */
+    uint8_t busy;      /* REGISTERs of its leases waiting or in flight */
+    /* texts: AOR, To URI; then the further leases; then the bindings */
 };
 
 static inline struct span aor_text(const struct aor *a)
@@ -106,6 +110,33 @@ static inline size_t record_pad(size_t n)
     return (n + 7) & ~(size_t)7;
 }
 
+/* The leases at other main registrars than its home, `further` of them. */
+static inline struct lease *aor_further(const struct aor *a)
+{
+    return (struct lease *)((uintptr_t)a + record_pad(sizeof *a + a->text_n + a->to_n));
+}
+
+/* All its leases, 0 to `further`: at its home, then the others. */
+static inline struct lease *aor_lease(struct aor *a, unsigned i)
+{
+    return i == 0 ? &a->lease : &aor_further(a)[i - 1];
+}
+
+/* Its lease at this main registrar, or NULL. */
+static inline struct lease *aor_lease_at(struct aor *a, unsigned upstream)
+{
+    for (unsigned i = 0; i <= a->further; i++)
+        if (aor_lease(a, i)->upstream == upstream)
+            return aor_lease(a, i);
+    return NULL;
+}
+
+/* How long the record is before its first binding. */
+static inline size_t aor_head_size(const struct aor *a)
+{
+    return record_pad(sizeof *a + a->text_n + a->to_n) + a->further * sizeof(struct lease);
+}
+
 /* Of a binding with its texts: the step to the next. */
 static inline size_t binding_size(const struct binding *b)
 {
@@ -117,7 +148,7 @@ static inline struct binding *aor_first(const struct aor *a)
 {
     if (a->bindings == 0)
         return NULL;
-    return (struct binding *)((uintptr_t)a + record_pad(sizeof *a + a->text_n + a->to_n));
+    return (struct binding *)((uintptr_t)a + aor_head_size(a));
 }
 
 static inline struct binding *aor_next(const struct aor *a, const struct binding *b)

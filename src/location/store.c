@@ -13,6 +13,19 @@
 #include <time.h>
 #include <unistd.h>
 
+/* `upstream`: 0 is the only one that there was before schema 2. */
+#define SCHEMA_LEASES                                                                              \
+    "CREATE TABLE upstream (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"                   \
+    "CREATE TABLE lease (" /* at main registrars that are not the home */                          \
+    " aor INTEGER NOT NULL,"                                                                       \
+    " upstream INTEGER NOT NULL,"                                                                  \
+    " until INTEGER NOT NULL,"                                                                     \
+    " may INTEGER NOT NULL,"                                                                       \
+    " granted INTEGER NOT NULL,"                                                                   \
+    " cseq INTEGER NOT NULL,"                                                                      \
+    " means INTEGER NOT NULL,"                                                                     \
+    " PRIMARY KEY (aor, upstream)) WITHOUT ROWID;"
+
 static const char schema[] =
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
     "CREATE TABLE aor ("
@@ -24,8 +37,9 @@ static const char schema[] =
     " lease_may INTEGER NOT NULL,"   /* it may hold it */
     " lease_granted INTEGER NOT NULL,"
     " lease_cseq INTEGER NOT NULL,"
-    " lease_means INTEGER NOT NULL);" /* 0 unknown, 1 acl, 2 none */
-    "CREATE TABLE binding ("
+    " lease_means INTEGER NOT NULL,"               /* 0 unknown, 1 acl, 2 none */
+    " lease_upstream INTEGER NOT NULL DEFAULT 0);" /* its home */
+    SCHEMA_LEASES "CREATE TABLE binding ("
     " aor INTEGER NOT NULL,"
     " id INTEGER NOT NULL,"
     " contact TEXT NOT NULL,"
@@ -43,15 +57,23 @@ static const char schema[] =
     " listener TEXT NOT NULL,"
     " flags INTEGER NOT NULL,"
     " PRIMARY KEY (aor, id)) WITHOUT ROWID;"
-    "INSERT INTO meta VALUES ('schema_version', '1');";
+    "INSERT INTO meta VALUES ('schema_version', '2');";
+
+/* From the version of the index to the next. */
+static const char *const migrations[STORE_SCHEMA_VERSION] = {
+    [1] = "ALTER TABLE aor ADD COLUMN lease_upstream INTEGER NOT NULL DEFAULT 0;" SCHEMA_LEASES
+          "UPDATE meta SET value = '2' WHERE name = 'schema_version';",
+};
 
 static const char *const statements[STORE_STATEMENTS] = {
     [STORE_BEGIN] = "BEGIN IMMEDIATE",
     [STORE_COMMIT] = "COMMIT",
-    [STORE_PUT_AOR] = "INSERT OR REPLACE INTO aor VALUES (?,?,?,?,?,?,?,?,?)",
+    [STORE_PUT_AOR] = "INSERT OR REPLACE INTO aor VALUES (?,?,?,?,?,?,?,?,?,?)",
     [STORE_DROP_AOR] = "DELETE FROM aor WHERE id = ?",
     [STORE_DROP_BINDINGS] = "DELETE FROM binding WHERE aor = ?",
     [STORE_PUT_BINDING] = "INSERT INTO binding VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
+    [STORE_DROP_LEASES] = "DELETE FROM lease WHERE aor = ?",
+    [STORE_PUT_LEASE] = "INSERT INTO lease VALUES (?,?,?,?,?,?,?)",
 };
 
 /* ---- opening --------------------------------------------------------------- */
@@ -59,6 +81,14 @@ static const char *const statements[STORE_STATEMENTS] = {
 static bool run(struct store *s, const char *sql)
 {
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK;
+}
+
+static bool step(sqlite3_stmt *st)
+{
+    int rc = sqlite3_step(st);
+
+    sqlite3_reset(st);
+    return rc == SQLITE_DONE;
 }
 
 /* The schema's version; 0: a new file; -1: it cannot be read. */
@@ -119,6 +149,64 @@ static void create(const char *path)
         close(fd); /* else SQLite says what is wrong */
 }
 
+/* The tables as they are to be now: all or nothing. */
+static bool bring_up(struct store *s)
+{
+    bool done = true;
+
+    if (s->version == STORE_SCHEMA_VERSION)
+        return true;
+    if (!run(s, "BEGIN IMMEDIATE"))
+        return false;
+    if (s->version == 0)
+        done = run(s, schema);
+    for (int v = s->version; done && v > 0 && v < STORE_SCHEMA_VERSION; v++)
+        done = run(s, migrations[v]);
+    return done && run(s, "COMMIT");
+}
+
+/* The numbers by which the file calls main registrars: each name gets its own, for good. */
+static bool name_upstreams(struct store *s)
+{
+    sqlite3_stmt *st = NULL;
+    bool done = sqlite3_prepare_v2(s->db, "INSERT OR IGNORE INTO upstream (name) VALUES (?)", -1,
+                                   &st, NULL) == SQLITE_OK;
+
+    for (unsigned i = 0; done && i < s->names->upstreams; i++)
+        done = sqlite3_bind_text(st, 1, s->names->upstream[i], -1, SQLITE_STATIC) == SQLITE_OK &&
+               step(st);
+    sqlite3_finalize(st);
+    st = NULL;
+    done = done && sqlite3_prepare_v2(s->db, "SELECT id FROM upstream WHERE name = ?", -1, &st,
+                                      NULL) == SQLITE_OK;
+    for (unsigned i = 0; done && i < s->names->upstreams; i++) {
+        done = sqlite3_bind_text(st, 1, s->names->upstream[i], -1, SQLITE_STATIC) == SQLITE_OK &&
+               sqlite3_step(st) == SQLITE_ROW;
+        s->upstream_id[i] = done ? sqlite3_column_int(st, 0) : 0;
+        sqlite3_reset(st);
+    }
+    sqlite3_finalize(st);
+    st = NULL;
+    done = done &&
+           sqlite3_prepare_v2(s->db, "SELECT 1 FROM lease LIMIT 1", -1, &st, NULL) == SQLITE_OK;
+    s->has_leases = s->names->upstreams > 1 || (done && sqlite3_step(st) == SQLITE_ROW);
+    sqlite3_finalize(st);
+    return done;
+}
+
+bool store_upstream(const struct store *s, int id, uint8_t *upstream)
+{
+    *upstream = 0;
+    if (id == 0)
+        return true; /* the only one that there was */
+    for (unsigned i = 0; i < s->names->upstreams; i++)
+        if (s->upstream_id[i] == id) {
+            *upstream = (uint8_t)i;
+            return true;
+        }
+    return false;
+}
+
 /* SQLITE_OK, or what was wrong. */
 static int open_file(struct store *s, const char *path)
 {
@@ -139,9 +227,9 @@ static int open_file(struct store *s, const char *path)
                                                             : SQLITE_NOTADB;
     if (s->version > STORE_SCHEMA_VERSION)
         return SQLITE_OK; /* and no further */
-    if (s->version == 0 && (!run(s, "BEGIN IMMEDIATE") || !run(s, schema) || !run(s, "COMMIT")))
+    if (!bring_up(s))
         return sqlite3_extended_errcode(s->db);
-    return prepare(s) ? SQLITE_OK : sqlite3_extended_errcode(s->db);
+    return name_upstreams(s) && prepare(s) ? SQLITE_OK : sqlite3_extended_errcode(s->db);
 }
 
 /* The database and what SQLite keeps beside it. */
@@ -169,13 +257,13 @@ static bool put_aside(const char *path, FILE *errors)
     return true;
 }
 
-struct store *store_open(const char *path, const struct store_listeners *listeners, FILE *errors)
+struct store *store_open(const char *path, const struct store_names *names, FILE *errors)
 {
     struct store *s = calloc(1, sizeof *s);
     int rc = SQLITE_NOMEM;
 
     if (s) {
-        s->listeners = listeners;
+        s->names = names;
         s->path = strdup(path);
         rc = open_file(s, path);
         if (is_damaged(rc)) {
@@ -205,14 +293,6 @@ void store_close(struct store *s)
     close_file(s);
     free(s->path);
     free(s);
-}
-
-static bool step(sqlite3_stmt *st)
-{
-    int rc = sqlite3_step(st);
-
-    sqlite3_reset(st);
-    return rc == SQLITE_DONE;
 }
 
 /* ---- notes ----------------------------------------------------------------- */
@@ -288,6 +368,21 @@ static bool put_aor(struct store *s, const struct aor *a)
     sqlite3_bind_int64(st, 7, a->lease.granted_s);
     sqlite3_bind_int64(st, 8, a->lease.cseq);
     sqlite3_bind_int(st, 9, a->lease.means);
+    sqlite3_bind_int(st, 10, s->upstream_id[a->lease.upstream]);
+    return step(st);
+}
+
+static bool put_lease(struct store *s, const struct aor *a, const struct lease *l)
+{
+    sqlite3_stmt *st = s->statement[STORE_PUT_LEASE];
+
+    sqlite3_bind_int64(st, 1, (sqlite3_int64)a->hash);
+    sqlite3_bind_int(st, 2, s->upstream_id[l->upstream]);
+    bind_time(st, 3, l->until_ms);
+    bind_time(st, 4, l->may_ms);
+    sqlite3_bind_int64(st, 5, l->granted_s);
+    sqlite3_bind_int64(st, 6, l->cseq);
+    sqlite3_bind_int(st, 7, l->means);
     return step(st);
 }
 
@@ -297,7 +392,7 @@ static bool put_binding(struct store *s, const struct aor *a, const struct bindi
     char room[ADDRESS_ROOM];
     struct buf peer = buf_make(room, sizeof room);
     const char *listener =
-        b->flow.listener < s->listeners->count ? s->listeners->names[b->flow.listener] : "";
+        b->flow.listener < s->names->listeners ? s->names->listener[b->flow.listener] : "";
 
     address_put(&peer, &b->flow.peer);
     sqlite3_bind_int64(st, 1, (sqlite3_int64)a->hash);
@@ -326,7 +421,8 @@ static bool put_entry(struct store *s, const struct image_entry *e)
 {
     const struct aor *a = image_record(e);
 
-    if (!step_for(s, STORE_DROP_BINDINGS, e->hash))
+    if (!step_for(s, STORE_DROP_BINDINGS, e->hash) ||
+        (s->has_leases && !step_for(s, STORE_DROP_LEASES, e->hash)))
         return false;
     if (!a)
         return step_for(s, STORE_DROP_AOR, e->hash);
@@ -334,6 +430,9 @@ static bool put_entry(struct store *s, const struct image_entry *e)
         return false;
     for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
         if (!put_binding(s, a, b))
+            return false;
+    for (unsigned i = 0; i < a->further; i++)
+        if (!put_lease(s, a, &aor_further(a)[i]))
             return false;
     return true;
 }

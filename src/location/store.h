@@ -1,10 +1,10 @@
 /*
  * location/store: the SQLite file that keeps the records.
  *
- * Readable by anybody with sqlite3: one table of AORs with their leases, one of
- * their bindings, times in seconds since 1970 (design 7; docs/store.md). Opened and
- * loaded on the main thread before the loop; from then on it belongs to the writer
- * thread (location/writer.h). Never logs: what is wrong is told in words.
+ * Readable by anybody with sqlite3: one table of AORs with the leases at their homes,
+ * one of other leases, one of their bindings, times in seconds since 1970 (design 7;
+ * docs/store.md). Opened and loaded on the main thread before the loop; from then on it belongs to
+ * the writer thread (location/writer.h). Never logs: what is wrong is told in words.
  */
 #ifndef MIDREG_LOCATION_STORE_H
 #define MIDREG_LOCATION_STORE_H
@@ -13,25 +13,31 @@
 
 #include <stdio.h>
 
-#define STORE_SCHEMA_VERSION 1
+#define STORE_SCHEMA_VERSION 2
 #define STORE_WHY_MAX        256
 
 struct store;
 
-/* The names of the listeners ("udp:0.0.0.0:5060") by their index, which may be
- * another one after a change of the configuration. Outlives the store. */
-struct store_listeners {
-    unsigned count;
-    const char *const *names;
+#define STORE_UPSTREAMS_MAX 16
+
+/* The names of the listeners ("udp:0.0.0.0:5060") and of the main registrars by their
+ * index, which may be another one after a change of the configuration. Outlives the
+ * store. */
+struct store_names {
+    unsigned listeners;
+    const char *const *listener;
+    unsigned upstreams; /* at most STORE_UPSTREAMS_MAX */
+    const char *const *upstream;
 };
 
 /*
- * Opens or creates the file; its directory must be there. A file that is no
+ * Opens or creates the file; its directory must be there. One of an older midreg is
+ * brought to this schema. A file that is no
  * database, or damaged, is put aside under another name, with a line on `errors`,
  * and a new one begun. NULL, with one line on `errors` that says what to do: it
  * cannot be opened, or it was written by a newer midreg.
  */
-struct store *store_open(const char *path, const struct store_listeners *listeners, FILE *errors);
+struct store *store_open(const char *path, const struct store_names *names, FILE *errors);
 void store_close(struct store *s);
 
 struct store_loaded {

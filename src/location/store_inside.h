@@ -23,6 +23,8 @@ enum store_statement {
     STORE_DROP_AOR,
     STORE_DROP_BINDINGS,
     STORE_PUT_BINDING,
+    STORE_DROP_LEASES,
+    STORE_PUT_LEASE,
     STORE_STATEMENTS
 };
 
@@ -31,7 +33,13 @@ struct store {
     char *path;
     int version; /* of the schema, as found; 0: the file was new */
     sqlite3_stmt *statement[STORE_STATEMENTS];
-    const struct store_listeners *listeners;
+    const struct store_names *names;
+    int upstream_id[STORE_UPSTREAMS_MAX]; /* of each main registrar; 0: it has none */
+    bool has_leases;                      /* or may have: rows in `lease` */
 };
+
+/* Which main registrar is meant by this number of the file? False: one that is not in
+ * the configuration any more. */
+bool store_upstream(const struct store *s, int id, uint8_t *upstream);
 
 #endif

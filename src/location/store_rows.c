@@ -1,5 +1,5 @@
 /*
- * location/store_rows: reads AORs and bindings side by side, in the order of the ids.
+ * location/store_rows: reads AORs, their leases and bindings side by side, in the order of the ids.
  *
  * Called by store_load.c, on its thread. SQLite gives each row to a function of ours
  * at once (`take_aor`, `take_binding`): to ask for its columns one by one costs half
@@ -10,11 +10,14 @@
 
 #include <stdlib.h>
 
-enum { AOR_COLUMNS = 9, BINDING_COLUMNS = 16 };
+enum { AOR_COLUMNS = 10, BINDING_COLUMNS = 16, LEASE_COLUMNS = 7 };
 
 static const char aors_sql[] =
     "SELECT take_aor(id, aor, to_uri, next_binding, lease_until, lease_may,"
-    " lease_granted, lease_cseq, lease_means) FROM aor ORDER BY id";
+    " lease_granted, lease_cseq, lease_means, lease_upstream) FROM aor ORDER BY id";
+static const char leases_sql[] =
+    "SELECT take_lease(aor, upstream, until, may, granted, cseq, means)"
+    " FROM lease ORDER BY aor, upstream";
 static const char bindings_sql[] =
     "SELECT take_binding(aor, id, contact, params, call_id, cseq, path, q,"
     " granted, restart, expires, proved, transport, peer, listener, flags)"
@@ -27,6 +30,7 @@ struct rows {
     struct store *s;
     sqlite3_stmt *aors;
     sqlite3_stmt *bindings;
+    sqlite3_stmt *leases;
     struct chunk *out; /* of this rows_read() */
     size_t from;       /* where its record begins there */
     sqlite3_int64 id;  /* of the AOR that was read last */
@@ -36,6 +40,10 @@ struct rows {
     sqlite3_int64 binding_of; /* the AOR's id */
     size_t binding_n;         /* 0: it makes no sense */
     char *binding;            /* BINDING_MOST bytes */
+    int leases_rc;            /* the same for `lease` */
+    sqlite3_int64 lease_of;
+    bool lease_good;
+    struct lease lease;
     uint64_t read;
     uint64_t refused;
 };
@@ -99,6 +107,26 @@ static struct aor *record_of(const struct rows *r)
 
 /* ---- one row -------------------------------------------------------------------- */
 
+/* Its columns from `at` on are until, may, granted, cseq and means. False: it is of a main
+ * registrar that is not in the configuration any more. */
+static bool read_lease(struct rows *r, sqlite3_value **row, int at, int upstream, struct lease *l)
+{
+    uint8_t index;
+    bool known = store_upstream(r->s, upstream, &index);
+
+    *l = (struct lease){.upstream = index};
+    if (!known)
+        return false;
+    l->until_ms = time_at(row, at);
+    l->may_ms = time_at(row, at + 1);
+    l->granted_s = number_at(row, at + 2);
+    l->cseq = number_at(row, at + 3);
+    l->means = (uint8_t)sqlite3_value_int(row[at + 4]);
+    if (l->means > MEANS_NONE)
+        l->means = MEANS_UNKNOWN;
+    return true;
+}
+
 static bool read_aor(struct rows *r, sqlite3_value **row)
 {
     struct span aor = text_at(row, 1);
@@ -117,13 +145,7 @@ static bool read_aor(struct rows *r, sqlite3_value **row)
     a->text_n = (uint16_t)aor.n;
     a->to_n = (uint16_t)to.n;
     a->next_binding_id = number_at(row, 3);
-    a->lease.until_ms = time_at(row, 4);
-    a->lease.may_ms = time_at(row, 5);
-    a->lease.granted_s = number_at(row, 6);
-    a->lease.cseq = number_at(row, 7);
-    a->lease.means = (uint8_t)sqlite3_value_int(row[8]);
-    if (a->lease.means > MEANS_NONE)
-        a->lease.means = MEANS_UNKNOWN;
+    (void)read_lease(r, row, 4, sqlite3_value_int(row[9]), &a->lease);
     put_text(put_text((char *)(a + 1), aor), to);
     return true;
 }
@@ -134,6 +156,15 @@ static void take_aor(sqlite3_context *context, int columns, sqlite3_value **row)
 
     (void)columns;
     r->aor_good = read_aor(r, row);
+}
+
+static void take_lease(sqlite3_context *context, int columns, sqlite3_value **row)
+{
+    struct rows *r = sqlite3_user_data(context);
+
+    (void)columns;
+    r->lease_of = sqlite3_value_int64(row[0]);
+    r->lease_good = read_lease(r, row, 2, sqlite3_value_int(row[1]), &r->lease);
 }
 
 static bool transport_of(struct span name, uint8_t *out)
@@ -148,10 +179,10 @@ static bool transport_of(struct span name, uint8_t *out)
 }
 
 /* False: there is no such listener any more, and so no way to the phone. */
-static bool listener_of(const struct store_listeners *all, struct span name, uint8_t *out)
+static bool listener_of(const struct store_names *all, struct span name, uint8_t *out)
 {
-    for (unsigned i = 0; i < all->count; i++) {
-        if (span_eq(name, span_of(all->names[i]))) {
+    for (unsigned i = 0; i < all->listeners; i++) {
+        if (span_eq(name, span_of(all->listener[i]))) {
             *out = (uint8_t)i;
             return true;
         }
@@ -165,7 +196,7 @@ static bool read_flow(struct rows *r, sqlite3_value **row, struct flow *flow, ui
     if (!transport_of(text_at(row, 12), &flow->transport) ||
         !address_parse(text_at(row, 13), 0, &flow->peer))
         return false;
-    if (!listener_of(r->s->listeners, text_at(row, 14), &flow->listener))
+    if (!listener_of(r->s->names, text_at(row, 14), &flow->listener))
         *flags |= BINDING_UNREACHABLE;
     return true;
 }
@@ -231,6 +262,38 @@ static bool add_binding(struct rows *r)
     return true;
 }
 
+/* False: no memory. */
+static bool add_lease(struct rows *r)
+{
+    struct aor *a = record_of(r);
+    char *at;
+
+    if (r->lease.upstream == a->lease.upstream) {
+        if (a->lease.cseq == 0) /* its home was another one, which is gone */
+            a->lease = r->lease;
+        return true;
+    }
+    at = more(r, sizeof r->lease);
+    if (!at)
+        return false;
+    memcpy(at, &r->lease, sizeof r->lease);
+    record_of(r)->further++;
+    return true;
+}
+
+/* The further leases of the AOR that was read last. False: no memory. */
+static bool add_leases(struct rows *r)
+{
+    for (; r->leases_rc == SQLITE_ROW && r->lease_of <= r->id;
+         r->leases_rc = sqlite3_step(r->leases)) {
+        bool good = r->lease_of == r->id && r->lease_good && r->aor_good;
+
+        if (good && !add_lease(r))
+            return false;
+    }
+    return true;
+}
+
 /* The bindings of the AOR that was read last; those of none, before it, and those of
  * one that makes no sense, are left out. False: no memory. */
 static bool add_bindings(struct rows *r)
@@ -267,8 +330,10 @@ int rows_read(struct rows *r, struct chunk *out)
             return end_of_rows(r);
         if (rc != SQLITE_ROW)
             break;
-        if (r->out_of_memory || !add_bindings(r))
+        if (r->out_of_memory || !add_leases(r) || !add_bindings(r))
             rc = SQLITE_NOMEM;
+        else if (r->leases_rc != SQLITE_ROW && r->leases_rc != SQLITE_DONE)
+            rc = r->leases_rc;
         else if (r->bindings_rc != SQLITE_ROW && r->bindings_rc != SQLITE_DONE)
             rc = r->bindings_rc;
         r->refused += !r->aor_good;
@@ -317,11 +382,18 @@ static int begin(struct rows *r)
     if (rc == SQLITE_OK)
         rc = teach(db, "take_binding", BINDING_COLUMNS, r, take_binding);
     if (rc == SQLITE_OK)
+        rc = teach(db, "take_lease", LEASE_COLUMNS, r, take_lease);
+    if (rc == SQLITE_OK)
+        rc = sqlite3_prepare_v2(db, leases_sql, -1, &r->leases, NULL);
+    if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v2(db, aors_sql, -1, &r->aors, NULL);
     if (rc == SQLITE_OK)
         rc = sqlite3_prepare_v2(db, bindings_sql, -1, &r->bindings, NULL);
     if (rc != SQLITE_OK)
         return rc;
+    r->leases_rc = sqlite3_step(r->leases);
+    if (r->leases_rc != SQLITE_ROW && r->leases_rc != SQLITE_DONE)
+        return r->leases_rc;
     r->bindings_rc = sqlite3_step(r->bindings);
     return r->bindings_rc == SQLITE_ROW || r->bindings_rc == SQLITE_DONE ? SQLITE_OK
                                                                          : r->bindings_rc;
@@ -350,9 +422,11 @@ void rows_close(struct rows *r)
         return;
     sqlite3_finalize(r->aors);
     sqlite3_finalize(r->bindings);
+    sqlite3_finalize(r->leases);
     (void)map_file(r->s->db, false);
     (void)teach(r->s->db, "take_aor", AOR_COLUMNS, NULL, NULL);
     (void)teach(r->s->db, "take_binding", BINDING_COLUMNS, NULL, NULL);
+    (void)teach(r->s->db, "take_lease", LEASE_COLUMNS, NULL, NULL);
     free(r->binding);
     free(r);
 }

@@ -81,14 +81,14 @@ bool demand_look(struct demand *d, uint64_t now_ms, uint64_t leases, uint32_t ra
 
 /* ---- with the registrar ------------------------------------------------------------ */
 
-/* The leases of one upstream: identities are spread evenly. A record without a
+/* The leases of one upstream, by its share of the identities. A record without a
  * binding is no lease, so who makes up names counts for nothing. */
-uint64_t demand_leases(const struct registrar *r)
+uint64_t demand_leases(const struct registrar *r, unsigned upstream)
 {
     const struct location *l = r->with.location;
     uint64_t leases = l->aors.used < l->bindings ? l->aors.used : l->bindings;
 
-    return leases / r->with.upstreams->count;
+    return (uint64_t)((double)leases * upstreams_share(r->with.upstreams, upstream) + 0.5);
 }
 
 void demand_watch(struct registrar *r, unsigned upstream)
@@ -96,7 +96,7 @@ void demand_watch(struct registrar *r, unsigned upstream)
     const struct pacer *pacer = &r->pacer[upstream];
     struct demand *d = &r->demand[upstream];
     bool waits = pacer_next_ms(pacer) != UINT64_MAX;
-    uint64_t leases = demand_leases(r);
+    uint64_t leases = demand_leases(r, upstream);
     uint64_t now_ms = r->rt->now_ms;
 
     if (!demand_look(d, now_ms, leases, pacer->rate, waits, r->upstream_expires_s) ||
@@ -130,7 +130,7 @@ void demand_put_status(struct buf *out, const struct registrar *r)
 
         /* Rounded up: one that needs any is not idle. */
         put_number(out, name, ".rate=", r->pacer[i].rate);
-        put_number(out, name, ".needed=", (demand_needed(d, demand_leases(r)) + 999) / 1000);
+        put_number(out, name, ".needed=", (demand_needed(d, demand_leases(r, i)) + 999) / 1000);
         put_number(out, name, ".expires=", demand_expires_s(d, r->upstream_expires_s));
     }
 }

@@ -56,7 +56,7 @@ bool demand_look(struct demand *d, uint64_t now_ms, uint64_t leases, uint32_t ra
 void demand_watch(struct registrar *r, unsigned upstream);
 
 /* How many leases this upstream has, about. */
-uint64_t demand_leases(const struct registrar *r);
+uint64_t demand_leases(const struct registrar *r, unsigned upstream);
 
 /* " NAME.rate=... NAME.needed=... NAME.expires=..." of each upstream. */
 void demand_put_status(struct buf *out, const struct registrar *r);

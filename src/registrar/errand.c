@@ -8,7 +8,8 @@
 #include "registrar/errand.h"
 
 #include "registrar/answer.h"
-#include "registrar/extras.h"
+#include "registrar/errand_answer.h"
+#include "registrar/home.h"
 #include "registrar/lane.h"
 #include "registrar/lease.h"
 #include "registrar/outgoing.h"
@@ -20,40 +21,23 @@
 #define LATE_MS 1000
 /* A main registrar that asks for more than a week is mistaken. */
 #define MIN_EXPIRES_MAX_S 604800
-/* A main registrar that does not say what it granted is asked again soon. */
-#define GRANT_UNKNOWN_S 60
 
 /* ---- beginning and end ------------------------------------------------------ */
 
-static struct errand *errand_new(struct registrar *r, struct aor *a)
+static struct errand *errand_new(struct registrar *r, struct aor *a, unsigned upstream)
 {
     struct handle handle;
     struct errand *e = slab_new(&r->errands, &handle);
 
     if (!e)
         return NULL;
-    *e = (struct errand){.r = r, .handle = handle, .hash = a->hash};
+    *e = (struct errand){.r = r, .handle = handle, .hash = a->hash, .upstream = (uint8_t)upstream};
     if (!lane_append(r, e)) {
         slab_free(&r->errands, handle);
         return NULL;
     }
-    a->lease.busy++;
+    a->busy++;
     return e;
-}
-
-static unsigned upstream_of(struct registrar *r, uint64_t hash)
-{
-    return (unsigned)(upstreams_of(r->with.upstreams, hash) - r->with.upstreams->list);
-}
-
-static struct pacer *pacer_of(struct registrar *r, uint64_t hash)
-{
-    return &r->pacer[upstream_of(r, hash)];
-}
-
-static struct demand *demand_of(struct registrar *r, uint64_t hash)
-{
-    return &r->demand[upstream_of(r, hash)];
 }
 
 /* Nobody reads that REGISTER any more, but for an answer that waits for the journal. */
@@ -65,11 +49,11 @@ static void forget_phone(struct registrar *r, struct handle server)
         server_forget(tx);
 }
 
-static enum reload_end reload_end_of(const struct errand *e, const struct aor *a)
+static enum reload_end reload_end_of(const struct errand *e, struct aor *a)
 {
     if (e->granted)
         return RELOAD_GRANTED;
-    return a && a->lease.means == MEANS_NONE ? RELOAD_CHALLENGED : RELOAD_FAILED;
+    return a && errand_lease(e, a)->means == MEANS_NONE ? RELOAD_CHALLENGED : RELOAD_FAILED;
 }
 
 /* Takes the errand out; the caller runs the lane and settles the lease. */
@@ -81,12 +65,12 @@ static void errand_drop(struct errand *e)
     lane_remove(r, e);
     wheel_disarm(&r->rt->wheel, &e->timer);
     if (e->state == ERRAND_PACED)
-        pacer_leave(pacer_of(r, e->hash), &e->place);
+        pacer_leave(errand_pacer(e), &e->place);
     if (a)
-        a->lease.busy--;
+        a->busy--;
     forget_phone(r, e->server);
     if (e->reload)
-        reload_answered(r, upstream_of(r, e->hash), e->reload, reload_end_of(e, a));
+        reload_answered(r, e->upstream, e->reload, reload_end_of(e, a));
     slab_free(&r->errands, e->handle);
 }
 
@@ -129,16 +113,17 @@ static bool send_now(struct errand *e)
     struct buf out;
     struct client_tx *tx;
 
-    e->asked_s = e->removes ? 0 : demand_expires_s(demand_of(r, e->hash), r->upstream_expires_s);
-    tx = outgoing_prepare(&(struct outgoing){r, a, e->asked_s, phone ? phone->request : NULL,
-                                             &errand_user, handle_pack(e->handle)},
+    e->asked_s = e->removes ? 0 : demand_expires_s(errand_demand(e), r->upstream_expires_s);
+    tx = outgoing_prepare(&(struct outgoing){r, a, e->upstream, e->asked_s,
+                                             phone ? phone->request : NULL, &errand_user,
+                                             handle_pack(e->handle)},
                           &out);
     if (!tx)
         return false;
     e->state = ERRAND_SENT;
     e->late_at_ms = r->rt->now_ms + LATE_MS;
     e->client = tx->handle;
-    e->cseq = a->lease.cseq;
+    e->cseq = errand_lease(e, a)->cseq;
     e->superseded = false;
     runtime_count(r->rt, COUNTER_REGISTER_UPSTREAM);
     arm(e);
@@ -153,20 +138,18 @@ static void out_of_memory(struct errand *e)
     errand_finish(e);
 }
 
-static bool survive(struct errand *e);
-
 /* Design 3.6. A stranger is one also where the lease needs him: anybody may come
  * and say so. */
 static enum pacer_class class_of(const struct errand *e)
 {
     struct registrar *r = e->r;
-    const struct aor *a = location_find(r->with.location, e->hash);
+    struct aor *a = location_find(r->with.location, e->hash);
     uint64_t now_ms = r->rt->now_ms;
 
     if (e->stranger)
         return PACER_STRANGER;
     if (a && !e->removes && aor_live_count(a, now_ms)) {
-        const struct lease *l = &a->lease;
+        const struct lease *l = errand_lease(e, a);
 
         if (!lease_held(l, now_ms) || l->until_ms - now_ms < (uint64_t)l->granted_s * 250)
             return PACER_LEASE;
@@ -187,10 +170,16 @@ static void arm_pacer(struct registrar *r, struct pacer *pacer)
 static bool pace(struct errand *e)
 {
     struct registrar *r = e->r;
-    struct pacer *pacer = pacer_of(r, e->hash);
+    struct aor *a = location_find(r->with.location, e->hash);
 
     e->state = ERRAND_WAITING;
-    demand_watch(r, upstream_of(r, e->hash));
+    if (a && !e->own) {
+        home_move(r, &a);
+        e->upstream = a->lease.upstream;
+    }
+    struct pacer *pacer = errand_pacer(e);
+
+    demand_watch(r, e->upstream);
     if (pacer_take(pacer, r->rt->now_ms)) {
         if (send_now(e))
             return true;
@@ -201,7 +190,7 @@ static bool pace(struct errand *e)
         return false;
     }
     if (!pacer_enter(pacer, &e->place, class_of(e))) {
-        if (e->answer_by_ms && !survive(e))
+        if (e->answer_by_ms && !errand_survive(e))
             answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is busy)");
         errand_drop(e);
         return false;
@@ -234,70 +223,10 @@ static void tell_pacer(struct errand *e, bool quick)
 {
     e->late_at_ms = 0;
     if (!e->stranger)
-        pacer_outcome(pacer_of(e->r, e->hash), e->r->rt->now_ms, quick);
+        pacer_outcome(errand_pacer(e), e->r->rt->now_ms, quick);
 }
 
-/* ---- phones' errands: decide anew, survive, commit --------------------------- */
-
-/* Applies what was decided for the phone and answers it. */
-static void commit_in(struct registrar *r, struct handle server, const struct register_request *rq,
-                      enum proof proof, const struct outcome *outcome)
-{
-    if (outcome->verdict == REG_REFUSED) {
-        struct server_tx *tx = server_get(r->with.transactions, server);
-
-        runtime_count(r->rt, COUNTER_REGISTER_REFUSED);
-        if (tx)
-            server_reply(tx, outcome->status, outcome->reason, SPAN_NONE);
-        return;
-    }
-    if (outcome->verdict != REG_ANSWERED && !driver_apply(r, rq, proof, outcome)) {
-        answer_unavailable_in(r, server, NULL);
-        return;
-    }
-    runtime_count(r->rt,
-                  proof == PROOF_UPSTREAM ? COUNTER_REGISTER_FORWARDED : COUNTER_REGISTER_ABSORBED);
-    answer_ok_in(r, server, rq->hash);
-    driver_flow_lost(r, rq->hash, &rq->flow);
-}
-
-static void commit(struct errand *e, const struct register_request *rq, enum proof proof,
-                   const struct outcome *outcome)
-{
-    e->answer_by_ms = 0;
-    commit_in(e->r, e->server, rq, proof, outcome);
-}
-
-/* Decodes the phone's request again. False: its transaction is gone. */
-static bool phone_request(struct errand *e, struct register_request *rq)
-{
-    struct server_tx *tx = server_get(e->r->with.transactions, e->server);
-    struct sip_fault fault;
-
-    return tx && driver_decode(e->r, tx->request, &tx->source, rq, &fault);
-}
-
-/* The upstream is silent or ill: a known phone's proved refresh is absorbed all
- * the same (design 3.3, 3.4). False: this one needs the upstream's word. */
-static bool survive(struct errand *e)
-{
-    struct registrar *r = e->r;
-    struct register_request rq;
-    struct outcome outcome;
-    enum proof proof;
-
-    if (!phone_request(e, &rq))
-        return false;
-    proof =
-        rules_proof(location_find(r->with.location, e->hash), &rq, r->rt->now_ms, r->with.config);
-    driver_decide(r, &rq, proof, &outcome);
-    if (outcome.verdict == REG_REFUSED || (outcome.verdict == REG_FORWARD && !outcome.survives))
-        return false;
-    if (e->stranger)
-        return false; /* what is in flight beside him may change what he would be told */
-    commit(e, &rq, proof, &outcome);
-    return true;
-}
+/* ---- the lane ---------------------------------------------------------------- */
 
 /* A phone's errand whose turn has come after waiting: the record may have
  * changed. True: it still has to go up. */
@@ -308,7 +237,7 @@ static bool decide_anew(struct errand *e)
     struct outcome outcome;
     enum proof proof;
 
-    if (!phone_request(e, &rq))
+    if (!errand_request(e, &rq))
         return false;
     proof =
         rules_proof(location_find(r->with.location, e->hash), &rq, r->rt->now_ms, r->with.config);
@@ -322,7 +251,7 @@ static bool decide_anew(struct errand *e)
         e->removes = outcome.empties;
         return true;
     }
-    commit(e, &rq, proof, &outcome);
+    errand_commit(e, &rq, proof, &outcome);
     return false;
 }
 
@@ -351,155 +280,6 @@ static void lane_run(struct registrar *r, uint64_t hash)
 }
 
 /* ---- answers from the main registrar ----------------------------------------- */
-
-/* auth = "upstream": neither what was accepted without credentials proves
- * anything, nor what an upstream says that accepts anybody. */
-static bool proves_nothing(const struct errand *e)
-{
-    const struct config *c = e->r->with.config;
-
-    return c->auth == AUTH_UPSTREAM && !c->allow_open_upstream &&
-           (!e->credentials || driver_upstream_is_open(e->r, e->hash));
-}
-
-/* `held`: the main registrar holds the lease now. One that says 200 and grants
- * nothing has registered nobody. */
-static void commit_accepted(struct errand *e, bool held)
-{
-    struct registrar *r = e->r;
-    struct register_request rq;
-    struct outcome outcome;
-
-    if (!phone_request(e, &rq))
-        return;
-    if (proves_nothing(e)) {
-        if (!e->credentials)
-            upstream_doubt(upstreams_of(r->with.upstreams, e->hash));
-        if (!survive(e))
-            answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is open)");
-        e->answer_by_ms = 0;
-        return;
-    }
-    driver_decide(r, &rq, PROOF_UPSTREAM, &outcome);
-    if (held || !outcome_binds(&outcome)) {
-        commit(e, &rq, PROOF_UPSTREAM, &outcome);
-        return;
-    }
-    if (!survive(e))
-        answer_unavailable_in(r, e->server, "Service Unavailable (main registrar grants nothing)");
-    e->answer_by_ms = 0;
-}
-
-/* Those sent before it that are on their way still: the main registrar carries out
- * REGISTERs in the order of their CSeq, whatever the order of its answers. */
-static void supersede(const struct errand *e)
-{
-    for (struct errand *o = lane_first(e->r, e->hash); o; o = o->next)
-        if (o->state == ERRAND_SENT && (int32_t)(e->cseq - o->cseq) > 0)
-            o->superseded = true;
-}
-
-/* Notes what the 2xx says of the lease. */
-static void note_grant(struct errand *e, struct aor *a, const struct sip_message *response,
-                       uint32_t granted_s)
-{
-    struct registrar *r = e->r;
-
-    if (e->superseded)
-        return;
-    supersede(e);
-    lease_granted(r, a, granted_s);
-    extras_learn(r, a->hash, response);
-    /* Accepted, and not done: not again at once. */
-    if ((granted_s == 0) != e->removes)
-        lease_own_failed(r, a, e->removes, 0, 0);
-    e->granted = granted_s > 0;
-    if (lease_held(&a->lease, r->rt->now_ms))
-        demand_granted(demand_of(r, e->hash), lease_refresh_at_ms(a) - r->rt->now_ms);
-}
-
-static void accepted(struct errand *e, struct aor *a, const struct sip_message *response)
-{
-    struct registrar *r = e->r;
-    uint32_t granted_s = 0;
-
-    /* What is refused asks for nothing: anybody can have it forwarded. */
-    if (!e->own && !e->stranger && lease_held(&a->lease, r->rt->now_ms) &&
-        !rules_lease_due(&a->lease, r->rt->now_ms))
-        demand_forwarded(demand_of(r, e->hash));
-    if (!lease_read_grant(response, a, &granted_s)) {
-        granted_s = 0;
-        if (!e->removes && !sip_delta_seconds(sip_value(response, SIP_H_EXPIRES), &granted_s))
-            granted_s = GRANT_UNKNOWN_S;
-    }
-    note_grant(e, a, response, granted_s);
-    if (!e->credentials)
-        lease_learn(r, a, MEANS_ACL);
-    if (e->removes && granted_s == 0) {
-        runtime_count(r->rt, COUNTER_LEASE_REMOVED);
-        news_add(&r->with.location->news, a->hash, 0);
-    } else if (e->own) {
-        runtime_count(r->rt, COUNTER_LEASE_REFRESHED);
-    }
-    if (e->answer_by_ms)
-        commit_accepted(e, granted_s > 0);
-}
-
-/* Design 3.4: a 403 or 404 ends at most the binding that its phone refreshed. */
-static void end_refused(struct errand *e)
-{
-    struct registrar *r = e->r;
-    struct aor *a = location_find(r->with.location, e->hash);
-    struct register_request rq;
-    bool ended = false;
-
-    if (!a || !phone_request(e, &rq))
-        return;
-    for (struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
-        if (!binding_live(b, r->rt->now_ms) || !flow_equal(&b->flow, &rq.flow) ||
-            !span_eq(binding_call_id(b), rq.call_id))
-            continue;
-        for (unsigned i = 0; i < rq.contacts; i++)
-            if (span_eq(binding_uri(b), rq.contact[i].uri_text) &&
-                location_bury(r->with.location, a, b->id, rq.cseq, r->rt->now_ms + TOMBSTONE_MS)) {
-                runtime_count(r->rt, COUNTER_BINDING_REMOVED);
-                ended = true;
-                break;
-            }
-    }
-    if (ended)
-        journal_change(r->with.journal, a);
-}
-
-static void refused(struct errand *e, struct aor *a, const struct sip_message *response)
-{
-    struct registrar *r = e->r;
-    int status = response->status;
-    uint32_t retry_after_s = 0;
-
-    if ((status == 401 || status == 407) && !e->credentials)
-        lease_learn(r, a, MEANS_NONE);
-    if (e->own) {
-        /* Retry-After may carry a comment behind the number. */
-        struct span after = sip_value(response, SIP_H_RETRY_AFTER);
-        size_t digits = 0;
-
-        while (digits < after.n && ascii_digit(after.p[digits]))
-            digits++;
-        if (!sip_delta_seconds(span_make(after.p, digits), &retry_after_s))
-            retry_after_s = 0;
-        lease_own_failed(r, a, e->removes, status, retry_after_s);
-        return;
-    }
-    if (status == 403 || status == 404)
-        end_refused(e);
-    if (!e->answer_by_ms)
-        return;
-    if (health_is_trouble(status) && survive(e))
-        return;
-    answer_passed_on(r, e->server, response);
-    e->answer_by_ms = 0;
-}
 
 static void send_again(struct errand *e)
 {
@@ -549,14 +329,14 @@ static void on_response(void *self, struct client_tx *tx, const struct sip_messa
         return;
     if (e->late_at_ms)
         tell_pacer(e, response->status < 500 && response->status != 408);
-    health_answered(upstreams_of(r->with.upstreams, e->hash), response->status);
+    health_answered(errand_upstream(e), response->status);
     if (repeat(e, response))
         return;
     struct aor *a = location_find(r->with.location, e->hash);
     if (a && response->status < 300)
-        accepted(e, a, response);
+        errand_accepted(e, a, response);
     else if (a)
-        refused(e, a, response);
+        errand_refused(e, a, response);
     errand_finish(e);
 }
 
@@ -564,9 +344,7 @@ static void on_response(void *self, struct client_tx *tx, const struct sip_messa
  * accept it. */
 static bool surely_refused(const struct errand *e)
 {
-    const struct upstream *u = upstreams_of(e->r->with.upstreams, e->hash);
-
-    return e->stranger && u->openness == UPSTREAM_CLOSED;
+    return e->stranger && errand_upstream(e)->openness == UPSTREAM_CLOSED;
 }
 
 /* No answer within timer F, or none can come. */
@@ -579,15 +357,15 @@ static void on_timeout(void *self, struct client_tx *tx)
     if (!e)
         return;
     if (a && !surely_refused(e))
-        lease_lost(r, a, e->asked_s);
+        lease_lost(r, errand_lease(e, a), e->asked_s);
     /* RFC 3261 18.4: its connection has closed. Again, by datagram. */
     if (!flow_alive(r->rt->ports, &tx->flow) && e->repeats < REPEATS_MAX) {
         send_again(e);
         return;
     }
     if (a && e->own)
-        lease_own_failed(r, a, e->removes, 0, 0);
-    if (e->answer_by_ms && !survive(e))
+        lease_own_failed(r, a, errand_lease(e, a), e->removes, 0, 0);
+    if (e->answer_by_ms && !errand_survive(e))
         answer_unavailable_in(r, e->server, NULL);
     errand_finish(e);
 }
@@ -610,7 +388,7 @@ static void say_trying(struct errand *e)
 static bool answer_now(struct errand *e)
 {
     struct registrar *r = e->r;
-    bool survived = survive(e);
+    bool survived = errand_survive(e);
 
     if (!survived)
         answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is silent)");
@@ -672,7 +450,7 @@ static struct errand *admit(struct registrar *r, struct server_tx *tx, struct ao
 {
     const struct config *c = r->with.config;
     bool stranger = c->auth == AUTH_UPSTREAM && !rq->credentials && proof == PROOF_ABSENT;
-    struct errand *e = lane_is_full(r, rq, proof) ? NULL : errand_new(r, a);
+    struct errand *e = lane_is_full(r, rq, proof) ? NULL : errand_new(r, a, a->lease.upstream);
 
     if (!e)
         return NULL;
@@ -732,7 +510,7 @@ void errand_forward(struct registrar *r, const struct sip_message *m, const stru
     if (!e) {
         /* Design 3.3: a known binding's proved refresh does not depend on others. */
         if (outcome->survives)
-            commit_in(r, server, rq, proof, outcome);
+            errand_commit_in(r, server, rq, proof, outcome);
         else
             answer_unavailable_in(r, server,
                                   "Service Unavailable (others of this user are waiting)");
@@ -755,9 +533,9 @@ static bool run_own(struct registrar *r, struct errand *e)
     return !lane_may_start(r, e) || pace(e);
 }
 
-bool errand_own(struct registrar *r, struct aor *a, bool removes)
+bool errand_own(struct registrar *r, struct aor *a, unsigned upstream, bool removes)
 {
-    struct errand *e = errand_new(r, a);
+    struct errand *e = errand_new(r, a, upstream);
 
     if (!e)
         return false;
@@ -765,12 +543,45 @@ bool errand_own(struct registrar *r, struct aor *a, bool removes)
     return run_own(r, e);
 }
 
-bool errand_reload(struct registrar *r, struct aor *a, uint16_t number)
+bool errand_reload(struct registrar *r, struct aor *a, unsigned upstream, uint16_t number)
 {
-    struct errand *e = errand_new(r, a);
+    struct errand *e = errand_new(r, a, upstream);
 
     if (!e)
         return false;
     e->reload = number;
     return run_own(r, e);
+}
+
+/* It is sent to the new home, if its phone waits still. */
+static void divert(struct errand *e)
+{
+    struct registrar *r = e->r;
+    struct client_tx *tx = client_get(r->with.transactions, e->client);
+    struct aor *a = location_find(r->with.location, e->hash);
+    uint64_t hash = e->hash;
+
+    if (e->state == ERRAND_PACED)
+        pacer_leave(errand_pacer(e), &e->place);
+    if (e->state == ERRAND_SENT && a && !surely_refused(e))
+        lease_lost(r, errand_lease(e, a), e->asked_s);
+    if (tx)
+        client_abandon(tx);
+    e->state = ERRAND_WAITING;
+    if (e->own || !e->answer_by_ms)
+        errand_drop(e);
+    else
+        (void)pace(e);
+    lane_run(r, hash);
+    lease_settle(r, hash);
+}
+
+void errands_divert(struct registrar *r, unsigned upstream)
+{
+    struct errand *e;
+    struct handle h = HANDLE_NONE;
+
+    for (uint32_t slot = 0; (e = slab_next(&r->errands, slot, &h)) != NULL; slot = h.slot + 1)
+        if (e->upstream == upstream && lane_in_flight(e))
+            divert(e);
 }

@@ -36,6 +36,7 @@ struct errand {
     uint32_t asked_s;      /* Expires as sent */
     uint32_t cseq;         /* SENT: the lease's */
     enum errand_state state;
+    uint8_t upstream; /* where it goes to */
     bool own;         /* midreg's own, no phone's */
     bool removes;     /* Expires: 0 goes up */
     bool stranger;    /* neither credentials nor a proved flow */
@@ -56,10 +57,13 @@ void errand_forward(struct registrar *r, const struct sip_message *m, const stru
                     const struct register_request *rq, enum proof proof,
                     const struct outcome *outcome);
 
-/* Runs an errand of midreg's own: refresh or removal of the lease. False: the
+/* Runs an errand of midreg's own: refresh or removal of the lease there. False: the
  * upstream's pacer has no place soon; try again later. */
-bool errand_own(struct registrar *r, struct aor *a, bool removes);
+bool errand_own(struct registrar *r, struct aor *a, unsigned upstream, bool removes);
 /* The same, a refresh, for the reload with this number (reload_answered()). */
-bool errand_reload(struct registrar *r, struct aor *a, uint16_t number);
+bool errand_reload(struct registrar *r, struct aor *a, unsigned upstream, uint16_t number);
+
+/* That upstream is down, and another is not: what is on its way to it goes there. */
+void errands_divert(struct registrar *r, unsigned upstream);
 
 #endif

@@ -5,6 +5,7 @@
  */
 #include "registrar/events.h"
 
+#include "registrar/home.h"
 #include "registrar/lease.h"
 #include "registrar/outgoing.h"
 #include "registrar/reload.h"
@@ -13,29 +14,30 @@
 /* A flush that was lost with its connection is asked for again after so long. */
 #define FLUSH_WAIT_MS 10000
 
-/* Where nobody is left, so that the lease may be dropped. NULL: a phone is back, or the
- * lease has ended. */
-static struct aor *to_be_flushed(struct registrar *r, uint64_t hash)
+/* The lease that is not wanted there any more, so that it may be dropped, and its record.
+ * NULL: a phone is back, or the lease has ended. */
+static struct lease *to_be_flushed(struct registrar *r, const struct upstream *u, uint64_t hash,
+                                   struct aor **out)
 {
     struct aor *a = location_find(r->with.location, hash);
+    struct lease *l = a ? aor_lease_at(a, (unsigned)(u - r->with.upstreams->list)) : NULL;
 
-    if (!a || a->lease.busy || a->lease.means != MEANS_NONE || aor_live_count(a, r->rt->now_ms) ||
-        !lease_possible(&a->lease, r->rt->now_ms))
+    *out = a;
+    if (!l || a->busy || l->means != MEANS_NONE || !lease_possible(l, r->rt->now_ms) ||
+        (aor_live_count(a, r->rt->now_ms) && home_wants(r, a, l)))
         return NULL;
-    return a;
+    return l;
 }
 
-bool events_flush(struct registrar *r, struct aor *a)
+bool events_flush(struct registrar *r, struct aor *a, struct lease *l)
 {
-    const struct upstream *u = upstreams_of(r->with.upstreams, a->hash);
-
     if (!r->with.events)
         return false;
-    if (a->lease.next_ms > r->rt->now_ms)
+    if (l->next_ms > r->rt->now_ms)
         return true; /* asked already */
-    if (!event_socket_flush(r->with.events, u, a->hash))
+    if (!event_socket_flush(r->with.events, &r->with.upstreams->list[l->upstream], a->hash))
         return false;
-    a->lease.next_ms = r->rt->now_ms + FLUSH_WAIT_MS;
+    l->next_ms = r->rt->now_ms + FLUSH_WAIT_MS;
     return true;
 }
 
@@ -59,34 +61,33 @@ static void on_dropped(void *self, struct upstream *u, struct span contact)
     if (!sip_nameaddr_parse(contact, &value, &fault) || !contact_token(&value.uri, &hash))
         return;
     a = location_find(r->with.location, hash);
-    if (!a || !contact_fits(&value.uri, aor_text(a), hash) ||
-        upstreams_of(r->with.upstreams, hash) != u)
+    if (!a || !contact_fits(&value.uri, aor_text(a), hash))
         return;
-    registrar_lease_gone(r, hash);
+    registrar_lease_gone(r, hash, u);
 }
 
 static bool on_flush_call_id(void *self, struct upstream *u, uint64_t tag, struct buf *out)
 {
     struct registrar *r = self;
-    const struct aor *a = to_be_flushed(r, tag);
+    struct aor *a;
+    const struct lease *l = to_be_flushed(r, u, tag, &a);
 
-    (void)u;
-    if (a)
-        outgoing_put_call_id(out, r, a);
-    return a != NULL;
+    if (l)
+        outgoing_put_call_id(out, r, a, l->upstream);
+    return l != NULL;
 }
 
 static void on_flushed(void *self, struct upstream *u, uint64_t tag, bool done)
 {
     struct registrar *r = self;
-    struct aor *a = to_be_flushed(r, tag);
+    struct aor *a;
+    struct lease *l = to_be_flushed(r, u, tag, &a);
 
-    (void)u;
-    if (!a)
+    if (!l)
         return;
-    lease_granted(r, a, 0);
+    lease_granted(r, a, l, 0);
     runtime_count(r->rt, done ? COUNTER_LEASE_REMOVED : COUNTER_LEASE_LAPSED);
-    if (done)
+    if (done && l == &a->lease)
         news_add(&r->with.location->news, a->hash, 0);
     lease_settle(r, tag);
 }

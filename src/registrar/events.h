@@ -18,6 +18,6 @@ struct event_socket_user registrar_events(struct registrar *r);
  * lease. True: it is asked to, and has until the lease's next_ms to say that it did.
  * False: it cannot be asked, so that the lease lapses.
  */
-bool events_flush(struct registrar *r, struct aor *a);
+bool events_flush(struct registrar *r, struct aor *a, struct lease *l);
 
 #endif

@@ -58,6 +58,8 @@ static bool is_late(const struct errand *e)
  */
 static bool conflict(const struct errand *a, const struct errand *b)
 {
+    if (a->upstream != b->upstream && (a->own || b->own))
+        return false; /* another main registrar's business */
     if (a->removes || b->removes)
         return true;
     if (a->stranger || b->stranger)

@@ -1,9 +1,10 @@
 /*
- * registrar/lease: keeps at the main registrar what should be there.
+ * registrar/lease: keeps at the main registrars what should be there. For each lease:
  *
  *             first binding accepted                 refreshed at 85 %
  *   nothing ------------------------> held ----------------------------> held
  *      ^                               |  last binding gone: removed within a second
+ *      |                               |  or the home has moved, and that one holds it
  *      +-------------------------------+  (or lapses, where midreg may not remove it)
  *
  * Called by registrar.c, errand.c and the AOR's timer, on the core thread.
@@ -13,12 +14,15 @@
 #include "registrar/errand.h"
 #include "registrar/events.h"
 #include "registrar/extras.h"
+#include "registrar/home.h"
 #include "registrar/kick.h"
 #include "upstream/contact.h"
 
 /* CSeq counts from here: higher after every restart, below 2^31 until 2088. */
 #define CSEQ_EPOCH_S     1577836800u /* 2020-01-01 */
 #define BACKOFF_FIRST_MS 1000
+/* Policy "all": one of the main registrars does not know that user. */
+#define REFUSED_ELSEWHERE_MS 600000
 /* Our errands do not stand in the pacer's line for longer; they come again. */
 #define OWN_PACER_WAIT_MS 2000
 
@@ -35,30 +39,24 @@ static uint32_t clock_cseq(struct registrar *r)
     return (uint32_t)(wall_s > CSEQ_EPOCH_S ? wall_s - CSEQ_EPOCH_S : r->rt->now_ms / 1000);
 }
 
-uint32_t lease_next_cseq(struct registrar *r, struct aor *a)
+uint32_t lease_next_cseq(struct registrar *r, struct lease *l)
 {
     uint32_t clock = clock_cseq(r);
 
-    a->lease.cseq = a->lease.cseq + 1 > clock ? a->lease.cseq + 1 : clock;
-    return a->lease.cseq;
+    l->cseq = l->cseq + 1 > clock ? l->cseq + 1 : clock;
+    return l->cseq;
 }
 
 void lease_begin(struct registrar *r, struct aor *a)
 {
-    const struct upstream *u = upstreams_of(r->with.upstreams, a->hash);
-
-    if (u->config->means == CONFIG_MEANS_ACL)
-        a->lease.means = MEANS_ACL;
-    else if (u->config->means == CONFIG_MEANS_NONE)
-        a->lease.means = MEANS_NONE;
+    for (unsigned i = 0; i <= a->further; i++)
+        home_configure(r, aor_lease(a, i));
 }
 
 /* ---- what an errand brought home ------------------------------------------ */
 
-void lease_granted(struct registrar *r, struct aor *a, uint32_t granted_s)
+void lease_granted(struct registrar *r, struct aor *a, struct lease *l, uint32_t granted_s)
 {
-    struct lease *l = &a->lease;
-
     l->granted_s = granted_s;
     /* Nothing granted ends it; what had ended before stays so: survive-max counts
      * from there. */
@@ -72,22 +70,20 @@ void lease_granted(struct registrar *r, struct aor *a, uint32_t granted_s)
     journal_change(r->with.journal, a);
 }
 
-void lease_learn(struct registrar *r, struct aor *a, enum lease_means means)
+void lease_learn(struct registrar *r, struct lease *l, enum lease_means means)
 {
-    const struct upstream *u = upstreams_of(r->with.upstreams, a->hash);
-
-    if (u->config->means == CONFIG_MEANS_AUTO)
-        a->lease.means = (uint8_t)means;
+    if (r->with.config->upstream[l->upstream].means == CONFIG_MEANS_AUTO)
+        l->means = (uint8_t)means;
 }
 
-void lease_lost(struct registrar *r, struct aor *a, uint32_t asked_s)
+void lease_lost(struct registrar *r, struct lease *l, uint32_t asked_s)
 {
     uint64_t until_ms = r->rt->now_ms + (uint64_t)asked_s * 1000;
 
-    if (a->lease.may_ms < until_ms)
-        a->lease.may_ms = until_ms;
-    if (asked_s == 0 && a->lease.until_ms > until_ms)
-        a->lease.until_ms = until_ms;
+    if (l->may_ms < until_ms)
+        l->may_ms = until_ms;
+    if (asked_s == 0 && l->until_ms > until_ms)
+        l->until_ms = until_ms;
 }
 
 static uint64_t backoff_ms(struct registrar *r, unsigned failures)
@@ -138,12 +134,11 @@ static void end_aor(struct registrar *r, struct aor *a)
                 "aor=%s reason=\"refused twice by the main registrar\"",
                 log_value(&room, aor_text(a)));
     kick_bury(r, a, SPAN_NONE);
-    lease_granted(r, a, 0);
+    lease_granted(r, a, &a->lease, 0);
 }
 
-static void own_refused(struct registrar *r, struct aor *a)
+static void own_refused(struct registrar *r, struct aor *a, struct lease *l)
 {
-    struct lease *l = &a->lease;
     uint64_t wait_ms = (uint64_t)l->granted_s * 100; /* a tenth of the granted time */
 
     if (wait_ms == 0 || wait_ms > 30000)
@@ -152,32 +147,34 @@ static void own_refused(struct registrar *r, struct aor *a)
         l->next_ms = r->rt->now_ms + r->with.config->retry_max_ms;
         return;
     }
-    if (++l->refused >= 2)
+    /* Who is registered at his home stays, whatever others say of him. */
+    if (l != &a->lease)
+        l->next_ms = r->rt->now_ms + REFUSED_ELSEWHERE_MS;
+    else if (++l->refused >= 2)
         end_aor(r, a);
     else
         l->next_ms = r->rt->now_ms + wait_ms;
 }
 
-void lease_own_failed(struct registrar *r, struct aor *a, bool removes, int status,
+void lease_own_failed(struct registrar *r, struct aor *a, struct lease *l, bool removes, int status,
                       uint32_t retry_after_s)
 {
-    struct lease *l = &a->lease;
     uint64_t obeyed_ms = (uint64_t)retry_after_s * 1000;
 
     runtime_count(r->rt, COUNTER_LEASE_FAILED);
     if (status == 401 || status == 407) {
-        lease_learn(r, a, MEANS_NONE);
+        lease_learn(r, l, MEANS_NONE);
         if (l->means == MEANS_NONE)
             return;
     }
     if (removes && status == 404) {
-        lease_granted(r, a, 0); /* it says that it holds nothing of this user */
+        lease_granted(r, a, l, 0); /* it says that it holds nothing of this user */
         return;
     }
     /* A removal that is forbidden may be allowed again before the lease has run
      * out: it is tried like any other failure. */
     if (!removes && (status == 403 || status == 404)) {
-        own_refused(r, a);
+        own_refused(r, a, l);
         return;
     }
     if (l->failures < UINT8_MAX)
@@ -237,9 +234,8 @@ static struct aor *expire(struct registrar *r, struct aor *a)
     return a;
 }
 
-uint64_t lease_refresh_at_ms(const struct aor *a)
+uint64_t lease_refresh_at_ms(const struct aor *a, const struct lease *l)
 {
-    const struct lease *l = &a->lease;
     uint64_t granted_ms = (uint64_t)l->granted_s * 1000;
     uint64_t left_ms = l->means == MEANS_ACL ? granted_ms * 15 / 100 : granted_ms / 2;
     uint64_t spread_ms = granted_ms / 20;
@@ -248,45 +244,59 @@ uint64_t lease_refresh_at_ms(const struct aor *a)
     return l->until_ms - left_ms;
 }
 
-uint64_t lease_own_action_ms(struct registrar *r, const struct aor *a, bool wanted)
+/* The home has moved away from there. The old lease goes when calls come by the new one. */
+static bool is_needed_still(struct registrar *r, const struct aor *a, const struct lease *l,
+                            bool live)
 {
-    const struct lease *l = &a->lease;
+    return live && l != &a->lease && !lease_held(&a->lease, r->rt->now_ms);
+}
+
+uint64_t lease_own_action_ms(struct registrar *r, const struct aor *a, const struct lease *l,
+                             bool live)
+{
+    bool wanted = live && home_wants(r, a, l);
     uint64_t at_ms = 0;
 
     /* One that is down is left alone: once it is back all its leases are seen to. */
-    if (l->busy || l->means == MEANS_NONE ||
-        !upstream_is_up(upstreams_of(r->with.upstreams, a->hash)))
+    if (a->busy || l->means == MEANS_NONE || !upstream_is_up(&r->with.upstreams->list[l->upstream]))
         return UINT64_MAX;
-    if (!wanted && !lease_possible(l, r->rt->now_ms))
+    if (!wanted && (!lease_possible(l, r->rt->now_ms) || is_needed_still(r, a, l, live)))
         return UINT64_MAX;
     if (wanted && lease_held(l, r->rt->now_ms))
-        at_ms = lease_refresh_at_ms(a);
+        at_ms = lease_refresh_at_ms(a, l);
     return at_ms > l->next_ms ? at_ms : l->next_ms;
 }
 
 /* Nobody is left and midreg may not de-register: the lease runs out upstream,
  * and calls get 480 until then. */
-static void let_lapse(struct registrar *r, struct aor *a)
+static void let_lapse(struct registrar *r, struct aor *a, struct lease *l)
 {
     runtime_count(r->rt, COUNTER_LEASE_LAPSED);
-    lease_granted(r, a, 0);
+    lease_granted(r, a, l, 0);
 }
 
 /* The main registrar drops it for us, or it lapses. Returns when to look again. */
-static uint64_t end_without_means(struct registrar *r, struct aor *a)
+static uint64_t end_without_means(struct registrar *r, struct aor *a, struct lease *l)
 {
-    if (events_flush(r, a))
-        return a->lease.next_ms;
-    let_lapse(r, a);
+    if (events_flush(r, a, l))
+        return l->next_ms;
+    let_lapse(r, a, l);
     return UINT64_MAX;
 }
 
 /* Registers, refreshes or de-registers. */
-static void act_on_lease(struct registrar *r, struct aor *a, bool wanted)
+static void act_on_lease(struct registrar *r, struct aor *a, unsigned upstream, bool wanted)
 {
+    uint64_t hash = a->hash;
+
     /* The line that de-registers: no binding is left, so Expires: 0 goes up. */
-    if (!errand_own(r, a, !wanted))
-        a->lease.next_ms =
+    if (errand_own(r, a, upstream, !wanted))
+        return;
+    a = location_find(location_of(r), hash);
+    struct lease *l = a ? aor_lease_at(a, upstream) : NULL;
+
+    if (l)
+        l->next_ms =
             r->rt->now_ms + OWN_PACER_WAIT_MS / 2 + runtime_random(r->rt, OWN_PACER_WAIT_MS / 2);
 }
 
@@ -295,18 +305,43 @@ static uint64_t earlier(uint64_t a, uint64_t b)
     return a < b ? a : b;
 }
 
-/* Nothing left to keep the record for? Its CSeq must not be used again. */
-static bool is_spent(struct registrar *r, const struct aor *a)
+/* Does what is to be done now with the lease there. Returns when to look again. */
+static uint64_t see_to(struct registrar *r, uint64_t hash, unsigned upstream, bool live)
 {
-    return a->bindings == 0 && a->lease.busy == 0 && !lease_possible(&a->lease, r->rt->now_ms) &&
-           a->lease.cseq < clock_cseq(r) && journal_is_durable(r->with.journal, a->sequence);
+    struct aor *a = location_find(location_of(r), hash);
+    struct lease *l = a ? aor_lease_at(a, upstream) : NULL;
+    uint64_t now_ms = r->rt->now_ms;
+    uint64_t again_ms = UINT64_MAX;
+
+    if (!l)
+        return UINT64_MAX;
+    bool wanted = live && home_wants(r, a, l);
+
+    if (!wanted && l->means == MEANS_NONE && !a->busy && lease_possible(l, now_ms) &&
+        !is_needed_still(r, a, l, live))
+        again_ms = end_without_means(r, a, l);
+    uint64_t action_ms = lease_own_action_ms(r, a, l, live);
+
+    if (action_ms > now_ms)
+        return earlier(action_ms, again_ms);
+    act_on_lease(r, a, upstream, wanted);
+    a = location_find(location_of(r), hash);
+    l = a ? aor_lease_at(a, upstream) : NULL;
+    return l ? earlier(lease_own_action_ms(r, a, l, live), again_ms) : UINT64_MAX;
 }
 
-/* When to look whether an empty record is spent: once the main registrar holds
- * nothing and the clock has passed its CSeq (or the store has caught up). */
-static uint64_t spent_at_ms(struct registrar *r, const struct aor *a)
+/* ---- what is over ---------------------------------------------------------- */
+
+/* Nothing is there, and its CSeq is not used again. */
+static bool lease_is_spent(struct registrar *r, const struct lease *l)
 {
-    const struct lease *l = &a->lease;
+    return !lease_possible(l, r->rt->now_ms) && l->cseq < clock_cseq(r);
+}
+
+/* When to look whether it is spent: once the main registrar holds nothing and the
+ * clock has passed its CSeq (or the store has caught up). */
+static uint64_t lease_spent_at_ms(struct registrar *r, const struct lease *l)
+{
     uint32_t clock = clock_cseq(r);
 
     if (lease_possible(l, r->rt->now_ms))
@@ -314,14 +349,43 @@ static uint64_t spent_at_ms(struct registrar *r, const struct aor *a)
     return r->rt->now_ms + (l->cseq > clock ? (l->cseq - clock) * UINT64_C(1000) : 1000);
 }
 
+/* Nothing left to keep the record for? */
+static bool is_spent(struct registrar *r, struct aor *a)
+{
+    if (a->bindings || a->busy || !journal_is_durable(r->with.journal, a->sequence))
+        return false;
+    for (unsigned i = 0; i <= a->further; i++)
+        if (!lease_is_spent(r, aor_lease(a, i)))
+            return false;
+    return true;
+}
+
+/* Leases at main registrars that the home has moved away from. */
+static struct aor *drop_spent_leases(struct registrar *r, struct aor *a, bool live)
+{
+    if (a->busy)
+        return a; /* an answer for it may come */
+    for (unsigned i = a->further; i > 0; i--) {
+        const struct lease *l = aor_lease(a, i);
+
+        if ((live && home_wants(r, a, l)) || !lease_is_spent(r, l))
+            continue;
+        location_drop_lease(location_of(r), &a, l->upstream);
+        journal_change(r->with.journal, a);
+    }
+    return a;
+}
+
 static void arm(struct registrar *r, struct aor *a, uint64_t action_ms)
 {
+    bool live = aor_live_count(a, r->rt->now_ms) > 0;
     uint64_t due_ms = action_ms;
 
     for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
         due_ms = earlier(due_ms, b->expires_ms);
-    if (a->bindings == 0 && a->lease.busy == 0)
-        due_ms = earlier(due_ms, spent_at_ms(r, a));
+    for (unsigned i = a->bindings ? 1 : 0; i <= a->further && !a->busy; i++)
+        if (!live || !home_wants(r, a, aor_lease(a, i)))
+            due_ms = earlier(due_ms, lease_spent_at_ms(r, aor_lease(a, i)));
     if (due_ms == UINT64_MAX)
         return;
     /* A later deadline needs no work: the timer looks again when it fires. */
@@ -332,29 +396,26 @@ static void arm(struct registrar *r, struct aor *a, uint64_t action_ms)
 void lease_settle(struct registrar *r, uint64_t hash)
 {
     struct aor *a = location_find(location_of(r), hash);
-    uint64_t now_ms = r->rt->now_ms;
+    uint64_t action_ms = UINT64_MAX;
 
     if (!a)
         return;
     a = expire(r, a);
-    bool wanted = aor_live_count(a, now_ms) > 0;
-    uint64_t again_ms = UINT64_MAX;
-    if (!wanted && a->lease.means == MEANS_NONE && !a->lease.busy &&
-        lease_possible(&a->lease, now_ms))
-        again_ms = end_without_means(r, a);
-    uint64_t action_ms = lease_own_action_ms(r, a, wanted);
-    if (action_ms <= now_ms) {
-        act_on_lease(r, a, wanted);
+    home_settle(r, &a);
+    bool live = aor_live_count(a, r->rt->now_ms) > 0;
+
+    for (unsigned i = 0; i <= a->further; i++) {
+        action_ms = earlier(action_ms, see_to(r, hash, aor_lease(a, i)->upstream, live));
         a = location_find(location_of(r), hash);
         if (!a)
             return;
-        action_ms = lease_own_action_ms(r, a, wanted);
     }
+    a = drop_spent_leases(r, a, live);
     if (is_spent(r, a)) {
         extras_forget(r, hash);
         journal_note(r->with.journal, hash);
         location_delete(location_of(r), a);
         return;
     }
-    arm(r, a, earlier(action_ms, again_ms));
+    arm(r, a, action_ms);
 }

@@ -10,10 +10,12 @@
 #include "sip/build.h"
 #include "upstream/contact.h"
 
-void outgoing_put_call_id(struct buf *out, const struct registrar *r, const struct aor *a)
+void outgoing_put_call_id(struct buf *out, const struct registrar *r, const struct aor *a,
+                          unsigned upstream)
 {
     /* The same after every restart: a keyed hash of what the lease is for. */
-    uint64_t h = hash64_pair(&r->rt->hasher, SPAN("lease"), aor_text(a));
+    uint64_t h =
+        hash64_pair(&r->rt->hasher, span_of(r->with.config->upstream[upstream].name), aor_text(a));
 
     base32_put(out, &h, sizeof h);
     base32_put(out, &a->hash, sizeof a->hash);
@@ -73,9 +75,9 @@ static void put_register(struct buf *out, const struct outgoing *o, const struct
     buf_lit(out, "\r\nTo: <");
     buf_span(out, to_uri);
     buf_lit(out, ">\r\nCall-ID: ");
-    outgoing_put_call_id(out, r, a);
+    outgoing_put_call_id(out, r, a, o->upstream);
     buf_lit(out, "\r\nCSeq: ");
-    buf_u64(out, lease_next_cseq(r, a));
+    buf_u64(out, lease_next_cseq(r, aor_lease_at(a, o->upstream)));
     buf_lit(out, " REGISTER\r\nContact: <");
     contact_put_uri(out, u, aor_text(a), a->hash);
     buf_lit(out, ">;expires=");
@@ -108,7 +110,7 @@ static struct client_tx *prepare(const struct outgoing *o, const struct upstream
 
 struct client_tx *outgoing_prepare(const struct outgoing *o, struct buf *out)
 {
-    struct upstream *u = upstreams_of(o->r->with.upstreams, o->aor->hash);
+    struct upstream *u = &o->r->with.upstreams->list[o->upstream];
     struct client_tx *tx = prepare(o, u, &u->flow, out);
     struct flow flow;
 

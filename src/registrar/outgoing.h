@@ -13,14 +13,16 @@
 struct outgoing {
     struct registrar *r;
     struct aor *aor;
+    unsigned upstream;
     uint32_t expires_s;              /* 0 removes our contact */
     const struct sip_message *phone; /* on whose behalf it goes; NULL: midreg's own */
     const struct client_user *user;  /* of the transaction, with the registrar as its self */
     uint64_t owner;
 };
 
-/* The Call-ID of the lease of this AOR. */
-void outgoing_put_call_id(struct buf *out, const struct registrar *r, const struct aor *a);
+/* The Call-ID of this AOR's lease at this upstream. */
+void outgoing_put_call_id(struct buf *out, const struct registrar *r, const struct aor *a,
+                          unsigned upstream);
 
 /*
  * A transaction for it, and the whole request in *out, to be given to

@@ -466,7 +466,6 @@ static uint64_t earlier(uint64_t a, uint64_t b)
 void registrar_restored(struct registrar *r, struct aor *a)
 {
     uint64_t now_ms = r->rt->now_ms;
-    struct lease *l = &a->lease;
 
     for (struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
         uint64_t granted_ms = (uint64_t)b->granted_s * 1000;
@@ -477,8 +476,12 @@ void registrar_restored(struct registrar *r, struct aor *a)
         b->expires_ms = later(b->expires_ms, now_ms + b->restart_s * UINT64_C(1000));
         b->proved_ms = earlier(b->proved_ms, now_ms);
     }
-    l->until_ms = earlier(l->until_ms, now_ms + (uint64_t)l->granted_s * 1000);
-    l->may_ms = later(l->until_ms, earlier(l->may_ms, now_ms + DEMAND_EXPIRES_MAX_S * 1000));
+    for (unsigned i = 0; i <= a->further; i++) {
+        struct lease *l = aor_lease(a, i);
+
+        l->until_ms = earlier(l->until_ms, now_ms + (uint64_t)l->granted_s * 1000);
+        l->may_ms = later(l->until_ms, earlier(l->may_ms, now_ms + DEMAND_EXPIRES_MAX_S * 1000));
+    }
     lease_begin(r, a);
     /* Nothing can be sent yet; and not all at once, when it can. */
     wheel_arm(&r->rt->wheel, &a->timer, TIMER_AOR,
@@ -490,20 +493,33 @@ void registrar_contact_moved(struct registrar *r, const struct upstream *u)
     struct aor *a;
     size_t at = 0;
 
-    while ((a = location_next(r->with.location, &at)))
-        if (upstreams_of(r->with.upstreams, a->hash) == u && a->lease.until_ms > r->rt->now_ms)
-            a->lease.until_ms = r->rt->now_ms; /* survive-max counts from here */
+    while ((a = location_next(r->with.location, &at))) {
+        struct lease *l = aor_lease_at(a, (unsigned)(u - r->with.upstreams->list));
+
+        if (l && l->until_ms > r->rt->now_ms)
+            l->until_ms = r->rt->now_ms; /* survive-max counts from here */
+    }
 }
 
 /* ---- main registrars that go and come ------------------------------------------------ */
 
 /* What becomes of their REGISTERs meanwhile says nothing of their rate; each lease
- * waits (lease.c) until they are back. */
+ * waits (lease.c) until they are back, or moves to another. */
 static void on_down(void *self, struct upstream *u)
 {
     struct registrar *r = self;
+    struct upstreams *all = r->with.upstreams;
+    bool others = false;
 
     reload_stop(r, u);
+    for (unsigned i = 0; i < all->count; i++)
+        others |= upstream_is_up(&all->list[i]);
+    if (!others)
+        return;
+    errands_divert(r, (unsigned)(u - all->list));
+    for (unsigned i = 0; i < all->count && r->with.config->policy != POLICY_ALL; i++)
+        if (upstream_is_up(&all->list[i]))
+            reload_take_over(r, &all->list[i], u);
 }
 
 static void on_returned(void *self, struct upstream *u)

@@ -8,6 +8,7 @@
 #include "registrar/reload.h"
 
 #include "registrar/errand.h"
+#include "registrar/home.h"
 #include "registrar/lease.h"
 
 /* Records that are looked at in one step, and the pause between two. */
@@ -104,14 +105,23 @@ static bool pacer_has_enough(struct registrar *r, const struct reload *l)
 
 enum reloaded { RELOADED, RELOAD_NO_PLACE };
 
-/* Sends its REGISTER, or marks it. */
-static enum reloaded reload_record(struct registrar *r, struct reload *l, struct aor *a)
+/* Is there nothing to do with this lease, or was it done since the begin? */
+static bool is_done(struct registrar *r, const struct reload *l, const struct lease *lease,
+                    bool wanted)
 {
-    struct lease *lease = &a->lease;
-    bool live = aor_live_count(a, r->rt->now_ms) > 0;
+    if (granted_at_ms(lease) > l->began_ms || (l->moved && lease_held(lease, r->rt->now_ms)))
+        return true;
+    return !wanted && !lease_possible(lease, r->rt->now_ms);
+}
 
-    if (granted_at_ms(lease) > l->began_ms || (!live && !lease_possible(lease, r->rt->now_ms)))
-        return RELOADED; /* done since, or nothing to do */
+/* Sends the lease's REGISTER, or marks it. */
+static enum reloaded reload_lease(struct registrar *r, struct reload *l, struct aor *a,
+                                  struct lease *lease)
+{
+    bool live = aor_live_count(a, r->rt->now_ms) > 0 && home_wants(r, a, lease);
+
+    if (is_done(r, l, lease, live))
+        return RELOADED;
     if (l->dry) {
         l->done += lease->means != MEANS_NONE;
         l->marked += lease->means == MEANS_NONE;
@@ -124,7 +134,7 @@ static enum reloaded reload_record(struct registrar *r, struct reload *l, struct
             lease_settle(r, a->hash);
         return RELOADED;
     }
-    if (lease->busy) { /* a REGISTER of it is on its way */
+    if (a->busy) { /* a REGISTER of it is on its way */
         if (l->lost)
             forget_grant(r, lease);
         return RELOADED;
@@ -133,7 +143,7 @@ static enum reloaded reload_record(struct registrar *r, struct reload *l, struct
         return RELOAD_NO_PLACE;
     if (l->lost)
         forget_grant(r, lease);
-    if (!errand_reload(r, a, l->number))
+    if (!errand_reload(r, a, lease->upstream, l->number))
         return RELOAD_NO_PLACE;
     l->pending++;
     return RELOADED;
@@ -155,7 +165,7 @@ static void notice_growth(struct registrar *r, struct reload *l)
 
 static void step(struct registrar *r, struct reload *l)
 {
-    struct upstream *u = upstream_of(r, l);
+    unsigned upstream = (unsigned)(l - r->reload);
 
     notice_growth(r, l);
     for (unsigned i = 0; i < STEP_RECORDS; i++) {
@@ -168,9 +178,12 @@ static void step(struct registrar *r, struct reload *l)
             end_if_answered(r, l);
             return;
         }
-        if (upstreams_of(r->with.upstreams, a->hash) != u)
+        home_settle(r, &a);
+        struct lease *lease = aor_lease_at(a, upstream);
+
+        if (!lease)
             continue;
-        if (reload_record(r, l, a) == RELOAD_NO_PLACE) {
+        if (reload_lease(r, l, a, lease) == RELOAD_NO_PLACE) {
             l->at = here;
             arm(r, l, FULL_MS);
             return;
@@ -205,18 +218,20 @@ void reload_begin(struct registrar *r, struct upstream *u, const struct reload_o
 {
     struct reload *l = reload_of(r, u);
     uint16_t number = (uint16_t)(l->number + 1);
+    bool goes_on = l->state == RELOAD_WALKING && l->lost;
 
     wheel_disarm(&r->rt->wheel, &l->timer);
     *l = (struct reload){
         .state = RELOAD_WALKING,
-        .lost = order->lost,
-        .dry = order->dry,
+        .lost = order->lost || goes_on,
+        .moved = order->moved && !goes_on,
+        .dry = order->dry && !goes_on,
         .rate = order->rate,
         .number = number ? number : 1,
-        .began_ms = r->rt->now_ms,
+        .began_ms = goes_on && order->moved ? l->began_ms : r->rt->now_ms,
         .next_us = r->rt->now_ms * 1000,
         .capacity = r->with.location->aors.mask,
-        .total = demand_leases(r),
+        .total = demand_leases(r, (unsigned)(l - r->reload)),
     };
     runtime_log(r->rt, order->lost ? LOG_WARN : LOG_INFO, "reload_begun",
                 "upstream=%s leases=%llu reason=\"%s\"", u->config->name,
@@ -240,18 +255,27 @@ void registrar_upstream_lost(struct registrar *r, struct upstream *u, const char
     reload_begin(r, u, &(struct reload_order){.lost = true, .why = why});
 }
 
-void registrar_lease_gone(struct registrar *r, uint64_t aor_hash)
+void reload_take_over(struct registrar *r, struct upstream *u, const struct upstream *gone)
+{
+    char why[128];
+
+    snprintf(why, sizeof why, "%s is down, and its leases move here", gone->config->name);
+    reload_begin(r, u, &(struct reload_order){.moved = true, .why = why});
+}
+
+void registrar_lease_gone(struct registrar *r, uint64_t aor_hash, const struct upstream *u)
 {
     struct aor *a = location_find(r->with.location, aor_hash);
+    struct lease *l = a ? aor_lease_at(a, (unsigned)(u - r->with.upstreams->list)) : NULL;
     uint64_t granted_ms;
 
-    if (!a || !lease_held(&a->lease, r->rt->now_ms))
+    if (!l || !lease_held(l, r->rt->now_ms))
         return; /* that is known */
-    granted_ms = granted_at_ms(&a->lease);
-    forget_grant(r, &a->lease);
+    granted_ms = granted_at_ms(l);
+    forget_grant(r, l);
     /* One that drops what it has just granted is not asked again and again. */
     if (granted_ms + GONE_AGAIN_MS > r->rt->now_ms)
-        a->lease.next_ms = granted_ms + GONE_AGAIN_MS;
+        l->next_ms = granted_ms + GONE_AGAIN_MS;
     lease_settle(r, aor_hash);
 }
 
@@ -261,10 +285,18 @@ bool registrar_reload_one(struct registrar *r, uint64_t aor_hash)
 
     if (!a)
         return false;
-    if (a->lease.means == MEANS_NONE)
-        mark_due(r, &a->lease);
-    else if (aor_live_count(a, r->rt->now_ms) && !a->lease.busy)
-        (void)errand_own(r, a, false);
+    home_settle(r, &a);
+    for (unsigned i = 0; i <= a->further; i++) {
+        struct lease *l = aor_lease(a, i);
+
+        if (!upstream_is_up(&r->with.upstreams->list[l->upstream]) || !home_wants(r, a, l))
+            continue;
+        if (l->means == MEANS_NONE)
+            mark_due(r, l);
+        else
+            forget_grant(r, l); /* so that lease_settle() registers it */
+    }
+    lease_settle(r, aor_hash);
     return true;
 }
 

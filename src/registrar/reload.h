@@ -28,6 +28,7 @@ struct reload {
     struct timer timer; /* TIMER_RELOAD: the next steps */
     enum reload_state state;
     bool lost;       /* what was granted before is believed to be gone */
+    bool moved;      /* only what has its home there since another one went */
     uint32_t rate;   /* at most so many a second; 0: as the pacer lets them */
     bool dry;        /* nothing is sent */
     uint16_t number; /* of this reload, never 0 once there was one */
@@ -50,20 +51,24 @@ void reload_fini(struct registrar *r);
 
 struct reload_order {
     bool lost;       /* what was granted before is believed to be gone */
+    bool moved;      /* only what has its home there since another one went */
     bool dry;        /* only counts */
     uint32_t rate;   /* at most so many a second; 0: as the pacer lets them */
     const char *why; /* goes to the log */
 };
 
-/* Begins, or begins again, with this upstream. */
+/* Begins, or begins again, with this upstream. What was begun because of a loss goes on
+ * all the same. */
 void reload_begin(struct registrar *r, struct upstream *u, const struct reload_order *order);
 /* Goes no further; what is on its way is. */
 void reload_stop(struct registrar *r, struct upstream *u);
 
 /* What a main registrar held was lost: it was restarted, or purged. */
 void registrar_upstream_lost(struct registrar *r, struct upstream *u, const char *why);
+/* Another one went: its leases move here. */
+void reload_take_over(struct registrar *r, struct upstream *u, const struct upstream *gone);
 /* It holds this AOR's contact no more, as it says itself; it is registered again. */
-void registrar_lease_gone(struct registrar *r, uint64_t aor_hash);
+void registrar_lease_gone(struct registrar *r, uint64_t aor_hash, const struct upstream *u);
 /* One AOR of the operator's choice. False: there is none. */
 bool registrar_reload_one(struct registrar *r, uint64_t aor_hash);
 

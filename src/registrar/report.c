@@ -6,6 +6,7 @@
 #include "registrar/report.h"
 
 #include "registrar/driver.h"
+#include "registrar/home.h"
 #include "registrar/lease.h"
 
 void report_upstream(const struct registrar *r, unsigned upstream, struct report_upstream *out)
@@ -14,27 +15,29 @@ void report_upstream(const struct registrar *r, unsigned upstream, struct report
 
     *out = (struct report_upstream){
         .rate = r->pacer[upstream].rate,
-        .needed_milli = demand_needed(d, demand_leases(r)),
+        .needed_milli = demand_needed(d, demand_leases(r, upstream)),
         .expires_s = demand_expires_s(d, r->upstream_expires_s),
     };
     for (unsigned i = 0; i < PACER_CLASSES; i++)
         out->waiting += r->pacer[upstream].queue[i].count;
 }
 
-enum report_action report_lease(struct registrar *r, const struct aor *a, uint64_t *at_ms)
+enum report_action report_lease(struct registrar *r, const struct aor *a, const struct lease *l,
+                                uint64_t *at_ms)
 {
     uint64_t now_ms = r->rt->now_ms;
-    bool wanted = aor_live_count(a, now_ms) > 0;
-    bool held = lease_held(&a->lease, now_ms);
+    bool live = aor_live_count(a, now_ms) > 0;
+    bool wanted = live && home_wants(r, a, l);
+    bool held = lease_held(l, now_ms);
 
     *at_ms = 0;
-    if (a->lease.busy)
+    if (a->busy)
         return REPORT_BUSY;
-    if (wanted && a->lease.means == MEANS_NONE) {
-        *at_ms = held ? lease_refresh_at_ms(a) : now_ms;
+    if (wanted && l->means == MEANS_NONE) {
+        *at_ms = held ? lease_refresh_at_ms(a, l) : now_ms;
         return REPORT_PHONE;
     }
-    uint64_t action_ms = lease_own_action_ms(r, a, wanted);
+    uint64_t action_ms = lease_own_action_ms(r, a, l, live);
     if (action_ms == UINT64_MAX)
         return REPORT_NOTHING;
     *at_ms = action_ms;

@@ -27,8 +27,9 @@ enum report_action {
     REPORT_REMOVES,
 };
 
-/* *at_ms: when midreg does it, on the core's clock; with REPORT_PHONE, from when a
- * phone's REGISTER goes up for it; else 0. */
-enum report_action report_lease(struct registrar *r, const struct aor *a, uint64_t *at_ms);
+/* `l` is one of the leases of `a`. *at_ms: when midreg does it, on the core's clock; with
+ * REPORT_PHONE, from when a phone's REGISTER goes up for it; else 0. */
+enum report_action report_lease(struct registrar *r, const struct aor *a, const struct lease *l,
+                                uint64_t *at_ms);
 
 #endif

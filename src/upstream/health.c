@@ -14,7 +14,8 @@
 /* While it is down it is asked so often: it shall not wait for us once it is back. */
 #define DOWN_EVERY_MS 1000
 /* A ping on its way is copied after 0.5 s and 1 s more (timer E, RFC 3261): it is
- * given the time for one copy at least. */
+ * given the time for one copy, but where pings are so frequent that it would take
+ * longer than two intervals to see that it is down. */
 #define LOST_LEAST_MS 700
 
 static struct upstream *upstream_of(struct timer *t)
@@ -37,11 +38,12 @@ static uint64_t interval_ms(const struct upstream *u)
 /* When a ping that has left at `asked_ms` is lost. */
 static uint64_t lost_at_ms(const struct upstream *u)
 {
-    uint64_t wait_ms = u->config->ping_interval_ms / 3;
+    uint64_t interval_ms = u->config->ping_interval_ms;
+    uint64_t least_ms = interval_ms / 2 < LOST_LEAST_MS ? interval_ms / 2 : LOST_LEAST_MS;
 
-    if (u->health.state == HEALTH_DOWN || wait_ms < LOST_LEAST_MS)
-        wait_ms = LOST_LEAST_MS;
-    return u->health.asked_ms + wait_ms;
+    if (u->health.state == HEALTH_DOWN)
+        return u->health.asked_ms + LOST_LEAST_MS;
+    return u->health.asked_ms + (interval_ms / 3 > least_ms ? interval_ms / 3 : least_ms);
 }
 
 /* ---- down and up --------------------------------------------------------------- */

@@ -9,6 +9,8 @@
 
 #include "upstream/probe.h"
 
+#include <math.h>
+
 #define PROBE_EVERY_MS 3600000u
 #define PROBE_AGAIN_MS 30000u
 
@@ -135,9 +137,74 @@ void upstreams_refused(struct upstreams *u, const struct address *to)
             health_refused(&u->list[i]);
 }
 
+/* ---- who serves whom ------------------------------------------------------------ */
+
+/* A number between 0 and 1 that is this AOR's and this upstream's own, and the same at
+ * every start, whatever others there are. */
+static double lot(const struct upstreams *u, unsigned i, uint64_t aor_hash)
+{
+    uint64_t h = hash64_pair(&u->rt->hasher, span_of(u->list[i].config->name),
+                             span_make((const char *)&aor_hash, sizeof aor_hash));
+
+    return ((double)(h >> 11) + 0.5) / (double)(UINT64_C(1) << 53);
+}
+
+/* Rendezvous hashing with weights: the least of -ln(lot) / weight. */
+static struct upstream *draw(struct upstreams *u, uint64_t aor_hash, bool only_up)
+{
+    struct upstream *best = NULL;
+    double best_score = 0;
+
+    for (unsigned i = 0; i < u->count; i++) {
+        double score;
+
+        if (only_up && !upstream_is_up(&u->list[i]))
+            continue;
+        score = -log(lot(u, i, aor_hash)) / u->list[i].config->weight;
+        if (!best || score < best_score) {
+            best = &u->list[i];
+            best_score = score;
+        }
+    }
+    return best;
+}
+
+static const struct upstream *first_up(const struct upstreams *u)
+{
+    for (unsigned i = 0; i < u->count; i++)
+        if (upstream_is_up(&u->list[i]))
+            return &u->list[i];
+    return u->list;
+}
+
 struct upstream *upstreams_of(struct upstreams *u, uint64_t aor_hash)
 {
-    return &u->list[aor_hash % u->count];
+    struct upstream *chosen;
+
+    if (u->count == 1)
+        return u->list;
+    if (u->config->policy == POLICY_FAILOVER)
+        return &u->list[first_up(u) - u->list];
+    chosen = draw(u, aor_hash, true);
+    return chosen ? chosen : draw(u, aor_hash, false);
+}
+
+double upstreams_share(const struct upstreams *u, unsigned upstream)
+{
+    double weights = 0;
+    unsigned up = 0;
+
+    if (u->count == 1 || u->config->policy == POLICY_ALL)
+        return 1;
+    if (u->config->policy == POLICY_FAILOVER)
+        return first_up(u) == &u->list[upstream];
+    for (unsigned i = 0; i < u->count; i++)
+        up += upstream_is_up(&u->list[i]);
+    for (unsigned i = 0; i < u->count; i++)
+        weights += up == 0 || upstream_is_up(&u->list[i]) ? u->list[i].config->weight : 0;
+    if (up && !upstream_is_up(&u->list[upstream]))
+        return 0;
+    return u->list[upstream].config->weight / weights;
 }
 
 /* ---- the probe --------------------------------------------------------------- */

@@ -91,8 +91,15 @@ unsigned upstreams_pinged(const struct upstreams *u);
 /* Nobody has that port open (health_refused()). */
 void upstreams_refused(struct upstreams *u, const struct address *to);
 
-/* The upstream that serves an AOR. */
+/*
+ * The upstream that serves an AOR now. Policy "failover": the first that is up; "hash"
+ * and "all": each has its share by `weight`, and of one that is down the others take
+ * over its AORs alone (rendezvous hashing). Are all down: as if they were up.
+ */
 struct upstream *upstreams_of(struct upstreams *u, uint64_t aor_hash);
+
+/* Which part of the AORs has a lease there, as things are now: 0 to 1. */
+double upstreams_share(const struct upstreams *u, unsigned upstream);
 
 static inline bool upstream_is_up(const struct upstream *u)
 {

@@ -78,7 +78,7 @@ BAD = {
     "bad domain": ("", r'FILE:2: .*"sip:example.com" is no domain'),
     "bad address": ("", r"FILE:3: .*address"),
     "no upstream": ("", r"FILE.*: there is no upstream"),
-    "two upstreams": ("", r"FILE:3: .*one too many"),
+    "17 upstreams": ("", r"FILE:3: .*one too many"),
     "tls is not built yet": ("", r"FILE:1: .*tls"),
     "bad listener": ("", r"FILE:1: .*carrier-pigeon"),
     "domains missing": ("", r"FILE:1: domains is missing"),
@@ -90,7 +90,8 @@ REPLACED = {
     "bad domain": ('"example.com"', '"sip:example.com"'),
     "bad address": ("127.0.0.1:5080", "127.0.0.1:99999"),
     "no upstream": ('upstream = { pbx = { address = "127.0.0.1:5080" } }', ""),
-    "two upstreams": ("} }", '} other = { address = "127.0.0.1:5081" } }'),
+    "17 upstreams": ("} }", "} %s }" % " ".join('u%d = { address = "127.0.0.1:%d" }' % (i, 5081 + i)
+                                                 for i in range(16))),
     "tls is not built yet": ('"udp:127.0.0.1:5060"', '"udp:127.0.0.1:5060", "tls:127.0.0.1:5061"'),
     "bad listener": ("udp:", "carrier-pigeon:"),
     "domains missing": ('[ "udp:127.0.0.1:5060" ]\ndomains = [ "example.com" ]', '[ "udp:0.0.0.0:5060" ]'),

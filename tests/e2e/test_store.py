@@ -229,7 +229,7 @@ def test_a_file_of_a_newer_midreg_is_left_alone(house):
         db.execute("UPDATE meta SET value = '1000' WHERE name = 'schema_version'")
     done = command("run", "-c", house.midreg.config_file)
     assert done.returncode == 1
-    assert "was written by a newer midreg (schema 1000, this one knows 1)" in done.stderr
+    assert "was written by a newer midreg (schema 1000, this one knows 2)" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 

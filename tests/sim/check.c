@@ -65,7 +65,7 @@ void check_print_record(const struct sim *s, int aor)
     if (a)
         printf("    its lease: %lld ms of %u s, means %u, busy %u\n",
                (long long)(a->lease.until_ms - world_core_ms(s)), a->lease.granted_s,
-               a->lease.means, a->lease.busy);
+               a->lease.means, a->busy);
     printf("    the main registrar %s it registered\n",
            pbx_believes(s, aor) ? "believes" : "does not believe");
 }
@@ -303,7 +303,7 @@ static void check_agreement(struct sim *s, int aor)
         const struct aor *a = record(s, aor);
 
         /* A phone that has just come back may have been told to it already. */
-        if (!live && believed && !(a && a->lease.busy) && faults_calm_for(s, MINUTE))
+        if (!live && believed && !(a && a->busy) && faults_calm_for(s, MINUTE))
             check_fail(s, 2, aor,
                        "its last phone left with a 200, the main registrar was not "
                        "told");

@@ -189,9 +189,13 @@ static void test_not_built_yet(void **state)
          "t.conf:2: listen \"ws:127.0.0.1:5060\": ws is not built yet in this version"},
         {"listen = [ \"wss:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1:5080\" } }\n",
          "t.conf:1: listen \"wss:127.0.0.1\": wss is not built yet in this version"},
-        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1:5080\" },\n"
-         " b = { address = \"127.0.0.1:5090\" } }\n",
-         "t.conf:3: upstream b is one too many"},
+        {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { "
+#define ONE(name) name " = { address = \"127.0.0.1:5080\" }, "
+         ONE("a") ONE("b") ONE("c") ONE("d") ONE("e") ONE("f") ONE("g") ONE("h") ONE("i") ONE("j")
+             ONE("k") ONE("l") ONE("m") ONE("n") ONE("o") ONE("p")
+#undef ONE
+                 "\nq = { address = \"127.0.0.1:5090\" } }\n",
+         "t.conf:3: upstream q is one too many: this version knows 16"},
     };
 
     (void)state;
@@ -277,6 +281,11 @@ static void test_contradictions(void **state)
         {"listen = [ \"udp:127.0.0.1\", \"tcp:127.0.0.1\",\n\"tcp:127.0.0.1:5060\" ]\n"
          "upstream = { a = { address = \"127.0.0.1:5080\" } }\n",
          "t.conf:2: listen \"tcp:127.0.0.1:5060\" takes the same port as entry 2"},
+        {"listen = [ \"udp:127.0.0.1\" ]\npolicy = \"all\"\nupstream = { "
+         "a = { address = \"127.0.0.1:5080\" }, b = { address = \"127.0.0.1:5090\", "
+         "means = \"none\" } }\n",
+         "t.conf:2: policy = \"all\" registers each identity at all main registrars, which midreg "
+         "cannot do at upstream b with means = \"none\": have it trust midreg's address"},
     };
 
     (void)state;

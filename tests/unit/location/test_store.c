@@ -30,9 +30,13 @@ struct desk {
 };
 
 static const char *const names[] = {"udp:10.0.0.1:5060", "tcp:10.0.0.1:5060"};
-static const struct store_listeners both = {2, names};
+static const struct store_names both = {.listeners = 2, .listener = names};
 static const char *const others[] = {"tcp:10.0.0.1:5060", "udp:10.9.9.9:5060"};
-static const struct store_listeners changed = {2, others};
+static const struct store_names changed = {.listeners = 2, .listener = others};
+static const char *const pbxs[] = {"a", "b", "c"};
+static const struct store_names three = {2, names, 3, pbxs};
+static const char *const fewer[] = {"new", "c", "a"};
+static const struct store_names rearranged = {2, names, 3, fewer};
 
 static int setup(void **state)
 {
@@ -63,7 +67,7 @@ static int teardown(void **state)
 }
 
 /* What was said on the way is in d->said. */
-static struct store *reopen(struct desk *d, const struct store_listeners *listeners)
+static struct store *reopen(struct desk *d, const struct store_names *listeners)
 {
     FILE *errors = fmemopen(d->said, sizeof d->said, "w");
 
@@ -189,9 +193,9 @@ static void test_round_trip(void **state)
                               .may_ms = d->fake.rt.now_ms + 3700000,
                               .granted_s = 3600,
                               .cseq = 5,
-                              .busy = 3,
                               .next_ms = 9,
                               .means = MEANS_NONE};
+    a->busy = 2;
     next = a->next_binding_id;
     assert_non_null(reopen(d, &both));
     put(d, a->hash, a);
@@ -212,7 +216,7 @@ static void test_round_trip(void **state)
     assert_int_equal(a->lease.granted_s, 3600);
     assert_int_equal(a->lease.cseq, 5);
     assert_int_equal(a->lease.means, MEANS_NONE);
-    assert_int_equal(a->lease.busy + a->lease.next_ms, 0);
+    assert_int_equal(a->busy + a->lease.next_ms, 0);
     b = aor_first(a);
     assert_is(b, "sip:al@10.0.0.2");
     assert_int_equal(b->expires_ms, d->fake.rt.now_ms + 67000);
@@ -316,8 +320,8 @@ static void test_nonsense_is_left_out(void **state)
     assert_non_null(reopen(d, &both));
     put(d, a->hash, a);
     assert_true(write_batch(d));
-    sql(d, "INSERT INTO aor VALUES (1, '', NULL, 1, 0, 0, 0, 0, 0);"
-           "INSERT INTO aor VALUES (2, 'sip:al@x', NULL, 1, 0, 0, 0, 0, 9);"
+    sql(d, "INSERT INTO aor VALUES (1, '', NULL, 1, 0, 0, 0, 0, 0, 0);"
+           "INSERT INTO aor VALUES (2, 'sip:al@x', NULL, 1, 0, 0, 0, 0, 9, 0);"
            "INSERT INTO binding SELECT 2, id, '', params, call_id, cseq, path, q, granted, restart,"
            " expires, proved, transport, peer, listener, flags FROM binding;"
            "INSERT INTO binding SELECT 2, id + 1, contact, params, call_id, cseq, path, 70000,"
@@ -348,6 +352,109 @@ static void test_damaged(void **state)
     assert_int_equal(system(command), 0);
     put(d, 5, NULL);
     assert_true(write_batch(d));
+}
+
+/* ---- several main registrars ----------------------------------------------------- */
+
+/* An AOR whose home is "b", with leases at "a" and "c" besides. */
+static struct aor *record_with_leases(struct desk *d)
+{
+    struct aor *a = record(d, "sip:al@x", "sip:al@x");
+    uint64_t later_ms = d->fake.rt.now_ms + 1000000;
+
+    add(d, &a, "sip:al@10.0.0.2", "10.0.0.2:5070", false);
+    a->lease = (struct lease){
+        .upstream = 1, .until_ms = later_ms, .may_ms = later_ms, .granted_s = 3600, .cseq = 11};
+    *location_add_lease(&d->l, &a, 0) = (struct lease){
+        .upstream = 0, .may_ms = later_ms, .granted_s = 60, .cseq = 12, .means = MEANS_NONE};
+    *location_add_lease(&d->l, &a, 2) = (struct lease){
+        .upstream = 2, .until_ms = later_ms, .may_ms = later_ms, .granted_s = 61, .cseq = 13};
+    return a;
+}
+
+static struct aor *loaded_record(struct desk *d)
+{
+    assert_true(load(d));
+    return location_find(&d->l, location_hash(&d->l, SPAN("sip:al@x")));
+}
+
+static void write_anew(struct desk *d, uint64_t hash, const struct aor *a)
+{
+    d->batch_n = 0;
+    put(d, hash, a);
+    assert_true(write_batch(d));
+}
+
+static void test_leases(void **state)
+{
+    struct desk *d = *state;
+    struct aor *a;
+
+    assert_non_null(reopen(d, &three));
+    a = record_with_leases(d);
+    write_anew(d, a->hash, a);
+    assert_non_null(reopen(d, &three));
+    a = loaded_record(d);
+    assert_int_equal(a->lease.upstream, 1);
+    assert_int_equal(a->lease.cseq, 11);
+    assert_int_equal(a->further, 2);
+    assert_int_equal(aor_lease_at(a, 0)->means, MEANS_NONE);
+    assert_int_equal(aor_lease_at(a, 0)->until_ms, 0);
+    assert_int_equal(aor_lease_at(a, 0)->may_ms, d->fake.rt.now_ms + 1000000);
+    assert_int_equal(aor_lease_at(a, 2)->granted_s, 61);
+    assert_is(aor_first(a), "sip:al@10.0.0.2");
+    /* One goes, then the whole record. */
+    location_drop_lease(&d->l, &a, 0);
+    write_anew(d, a->hash, a);
+    a = loaded_record(d);
+    assert_int_equal(a->further, 1);
+    assert_int_equal(aor_lease_at(a, 2)->cseq, 13);
+    write_anew(d, a->hash, NULL);
+    assert_null(loaded_record(d));
+    sql(d, "CREATE UNIQUE INDEX none ON lease ((1))");
+    sql(d, "INSERT INTO lease VALUES (0, 0, 0, 0, 0, 0, 0)"); /* the only row */
+}
+
+/* They go by their names. One that is not there any more is forgotten. */
+static void test_other_upstreams(void **state)
+{
+    struct desk *d = *state;
+    struct aor *a;
+
+    assert_non_null(reopen(d, &three));
+    a = record_with_leases(d);
+    write_anew(d, a->hash, a);
+    assert_non_null(reopen(d, &rearranged));
+    a = loaded_record(d);
+    assert_int_equal(a->lease.cseq, 0); /* "b" was its home: it has none */
+    assert_int_equal(a->further, 2);
+    assert_int_equal(aor_lease_at(a, 1)->cseq, 13);
+    assert_int_equal(aor_lease_at(a, 2)->cseq, 12);
+    assert_is(aor_first(a), "sip:al@10.0.0.2");
+}
+
+/* The file of a midreg that knew one main registrar: all is kept. */
+static void test_schema_1(void **state)
+{
+    struct desk *d = *state;
+    struct aor *a = record(d, "sip:al@x", "sip:al@x");
+
+    add(d, &a, "sip:al@10.0.0.2", "10.0.0.2:5070", false);
+    a->lease.cseq = 77;
+    assert_non_null(reopen(d, &both));
+    write_anew(d, a->hash, a);
+    sql(d, "DROP TABLE lease");
+    sql(d, "DROP TABLE upstream");
+    sql(d, "ALTER TABLE aor DROP COLUMN lease_upstream");
+    sql(d, "UPDATE meta SET value = '1' WHERE name = 'schema_version'");
+    assert_non_null(reopen(d, &three));
+    a = loaded_record(d);
+    assert_int_equal(a->lease.cseq, 77);
+    assert_int_equal(a->lease.upstream, 0);
+    assert_is(aor_first(a), "sip:al@10.0.0.2");
+    write_anew(d, a->hash, a);
+    assert_non_null(reopen(d, &three)); /* and once is enough */
+    assert_non_null(loaded_record(d));
 }
 
 static void test_newer(void **state)
@@ -423,12 +530,13 @@ static void test_writer(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH(test_round_trip),   WITH(test_stream),
-        WITH(test_listeners),    WITH(test_changes_and_ends),
-        WITH(test_damaged),      WITH(test_nonsense_is_left_out),
-        WITH(test_newer),        WITH(test_locked),
-        WITH(test_no_directory), WITH(test_another_secret),
-        WITH(test_writer),
+        WITH(test_round_trip),      WITH(test_stream),
+        WITH(test_listeners),       WITH(test_changes_and_ends),
+        WITH(test_damaged),         WITH(test_nonsense_is_left_out),
+        WITH(test_newer),           WITH(test_locked),
+        WITH(test_no_directory),    WITH(test_another_secret),
+        WITH(test_writer),          WITH(test_leases),
+        WITH(test_other_upstreams), WITH(test_schema_1),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

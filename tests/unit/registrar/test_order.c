@@ -143,9 +143,9 @@ static void test_removals_wait(void **state)
         assert_int_equal(status_of(answer), 100);
     assert_int_equal(next_ones("anna", 70), 0); /* anna's binding has run out meanwhile */
     assert_int_equal(live_contacts(), 0);
-    assert_int_equal(anna()->lease.busy, 1);
+    assert_int_equal(anna()->busy, 1);
     phone(DESK, "d1", 1, CONTACT_DESK CREDENTIALS);
-    assert_int_equal(anna()->lease.busy, 1); /* the removal has left, its own has come */
+    assert_int_equal(anna()->busy, 1); /* the removal has left, its own has come */
     assert_no_answer(DESK);
     while (!(up = to_upstream()) || !strstr(up, "To: <sip:anna@"))
         pass(10);

@@ -248,7 +248,7 @@ static void test_backoff_doubles(void **state)
         upstream_answers(assert_register(0), 500, "");
         do
             pass(1);
-        while (world.transactions.clients.used == 0 || anna()->lease.busy == 0);
+        while (world.transactions.clients.used == 0 || anna()->busy == 0);
         waits[i] = world.fake.rt.now_ms - last;
         last = world.fake.rt.now_ms;
     }

@@ -214,8 +214,9 @@ static void test_one_is_gone(void **state)
     crowd(2);
     pbx.registers = 0;
     registrar_lease_gone(world.registrar,
-                         location_hash(&world.location, SPAN("sip:u0@example.com")));
-    registrar_lease_gone(world.registrar, 12345); /* nobody's */
+                         location_hash(&world.location, SPAN("sip:u0@example.com")),
+                         world.upstreams.list);
+    registrar_lease_gone(world.registrar, 12345, world.upstreams.list); /* nobody's */
     run(&pbx, 1000);
     assert_int_equal(pbx.registers, 1);
     assert_true(registrar_reload_one(world.registrar,
@@ -235,7 +236,7 @@ static void test_dropped_again_and_again(void **state)
     crowd(1);
     pbx.registers = 0;
     for (unsigned i = 0; i < 100; i++) {
-        registrar_lease_gone(world.registrar, u0);
+        registrar_lease_gone(world.registrar, u0, world.upstreams.list);
         run(&pbx, 100);
     }
     assert_in_range(pbx.registers, 4, 6);
