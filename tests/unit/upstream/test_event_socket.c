@@ -449,12 +449,11 @@ static void test_the_log_hears_of_a_trouble_once(void **state)
     assert_int_equal(warnings, 1);
     says(DENIED); /* another one */
     assert_int_equal(warnings, 2);
-    climb(EVENT_SOCKET_UP);
-    cut();
-    (void)pause_ms();
-    assert_int_equal(warnings, 3);
-    says(DENIED); /* it has been well since */
-    assert_int_equal(warnings, 4);
+    for (unsigned i = 0; i < 3; i++) {
+        climb(EVENT_SOCKET_UP);
+        cut();
+        assert_int_equal(warnings, 3 + i); /* it has been well between */
+    }
 }
 
 static void test_garbage_in_every_state(void **state)
@@ -674,6 +673,8 @@ static void test_no_flush_outlives_its_connection(void **state)
     climb_up();
     assert_true(flush(1) && flush(2));
     cut();
+    climb(EVENT_SOCKET_CONNECTING);
+    answers("+OK"); /* to nobody */
     climb_up();
     assert_int_equal(it()->count, 0);
     assert_int_equal(flushes + flushes_refused, 0);
