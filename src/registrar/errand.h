@@ -40,6 +40,7 @@ struct errand {
     bool own;         /* midreg's own, no phone's */
     bool removes;     /* Expires: 0 goes up */
     bool stranger;    /* neither credentials nor a proved flow */
+    bool anew;        /* its phone is not known here: only the main registrar's word helps */
     bool credentials; /* the phone's go up with it */
     bool superseded;  /* a later one was accepted: its grant is the one that counts */
     uint8_t repeats;  /* sent again after 423 or 482 */
