@@ -583,6 +583,17 @@ bool errand_reload(struct registrar *r, struct aor *a, unsigned upstream, uint16
     return run_own(r, e);
 }
 
+bool errands_owe(const struct registrar *r)
+{
+    const struct errand *e;
+    struct handle h = HANDLE_NONE;
+
+    for (uint32_t slot = 0; (e = slab_next(&r->errands, slot, &h)) != NULL; slot = h.slot + 1)
+        if (e->answer_by_ms)
+            return true;
+    return false;
+}
+
 /* It is sent to the new home, if its phone waits still. */
 static void divert(struct errand *e)
 {

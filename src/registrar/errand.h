@@ -64,6 +64,9 @@ bool errand_own(struct registrar *r, struct aor *a, unsigned upstream, bool remo
 /* The same, a refresh, for the reload with this number (reload_answered()). */
 bool errand_reload(struct registrar *r, struct aor *a, unsigned upstream, uint16_t number);
 
+/* Does a phone wait for one of them? */
+bool errands_owe(const struct registrar *r);
+
 /* That upstream is down, and another is not: what is on its way to it goes there. */
 void errands_divert(struct registrar *r, unsigned upstream);
 

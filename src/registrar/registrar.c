@@ -605,3 +605,8 @@ unsigned registrar_pending(const struct registrar *r)
 {
     return r->errands.used + r->parked.used;
 }
+
+bool registrar_owes(const struct registrar *r)
+{
+    return r->parked.used > 0 || errands_owe(r);
+}
