@@ -181,3 +181,11 @@ def test_wrong_values(busy):
     for arguments in (("reload", "--rate", "fast"), ("show", "a b@c d"), ("show", "nobody")):
         done = ask(busy, *arguments)
         assert done.returncode == 1 and "; " in done.stderr, done.stderr
+
+
+def test_show_says_that_the_main_registrar_is_down(house):
+    house.start(upstream={"ping-interval": 1})
+    house.registered("al")
+    house.registrar.state = "silent"
+    house.midreg.wait_log("event=upstream_down", timeout=5)
+    assert "next: nothing until it is up" in good(house, "show", "al")
