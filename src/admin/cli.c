@@ -66,6 +66,7 @@ static int show_answer(const struct order *o, json_t *answer,
         json_dumpf(answer, stdout, JSON_INDENT(2));
         putchar('\n');
     } else {
+        cli_clean(answer);
         print(stdout, answer);
     }
     json_decref(answer);
@@ -170,14 +171,16 @@ static int print_pages(struct cli *c, const struct order *o, json_int_t left)
             return COULD_NOT;
         aors = json_object_get(page, "aors");
         left -= (json_int_t)json_array_size(aors);
-        if (!o->json)
+        if (!o->json) {
+            cli_clean(page);
             cli_print_list(stdout, page, first);
-        else
+        } else {
             json_array_foreach(aors, i, a)
             {
                 json_dumpf(a, stdout, JSON_COMPACT);
                 putchar('\n');
             }
+        }
         next = json_string_value(json_object_get(page, "next"));
         snprintf(after, sizeof after, "%s", next ? next : "");
         json_decref(page);

@@ -43,6 +43,10 @@ struct cli_top {
 };
 bool cli_top(struct cli *c, const struct cli_top *order);
 
+/* Makes control characters in it visible ("\x1b"), in place: to be done before people see
+ * what a phone wrote. */
+void cli_clean(json_t *value);
+
 /* What people read. */
 void cli_print_status(FILE *out, const json_t *status);
 /* A page of a list; `head`: with the line that names the columns. */

@@ -189,3 +189,14 @@ def test_show_says_that_the_main_registrar_is_down(house):
     house.registrar.state = "silent"
     house.midreg.wait_log("event=upstream_down", timeout=5)
     assert "next: nothing until it is up" in good(house, "show", "al")
+
+
+def test_bytes_of_a_phone_do_not_reach_the_terminal(house):
+    """Control characters that a phone wrote could move the cursor, or worse."""
+    house.start()
+    al = house.phone("al")
+    for contact in ('<%s>;x="\x1b[2J"' % al.uri, "<%s;x=\x1b>" % al.uri, '<%s>;x="\x7f\x9b2J"' % al.uri):
+        al.register(contacts=[contact], call_id="c\x1b" if "9b" in repr(contact) else None)
+    for name in ("list",), ("show", "al"):
+        done = ask(house, *name)
+        assert not set(done.stdout) & set(map(chr, [*range(10), *range(11, 32), *range(127, 160)])), repr(done.stdout)
