@@ -8,7 +8,7 @@ from toolkit.dns import A, SRV, Dns
 from toolkit.endpoint import poll
 from toolkit.house import House
 from toolkit.main_registrar import MainRegistrar
-from toolkit.midreg import command
+from toolkit.midreg import command, free_port
 
 NAME = "pbx.example.net"
 
@@ -283,3 +283,24 @@ def test_when_it_moves_another_bridges_the_gap(spare_house):
     poll(lambda: other.contacts("al") and not house.spare.contacts("al"), "it is where the name leads", 15)
     answers.append(phone.register().status)
     assert set(answers) == {200}
+
+
+def test_a_connection_to_where_the_name_leads_bears_the_upstreams_own_address(house):
+    own, listener = free_port(), house.registrar.listen()
+    house.dns.address(NAME, "127.0.0.1")
+    house.start(resolver=house.dns.hostport, upstream={
+        "address": named(house), "challenges-calls": True, "sources": ["127.0.0.1"],
+        "listen": ["%s:127.0.0.1:%d" % (transport, own) for transport in ("udp", "tcp")]})
+    house.midreg.wait_log("event=upstream_up")
+    al = house.registered("al")
+
+    def large_call():
+        call = al.call("sip:100@example.com", headers=[("X-Large", "x" * 3000)])
+        request = house.registrar.wait_request("INVITE", call.call_id)
+        house.registrar.reply(request, 486)
+        assert call.final().status == 486
+        return request
+    large_call()
+    connection = listener.wait_connection()
+    request = poll(lambda: next((r for r in [large_call()] if r.source is connection), None), "it comes by TCP")
+    assert request.get("via").startswith("SIP/2.0/TCP 127.0.0.1:%d;" % own)
