@@ -122,7 +122,7 @@ static const char *place_name(char room[NAME_ROOM + 8], const struct config_upst
     return room;
 }
 
-/* What the last end has left. Until the next one it is not known whether it is so. */
+/* What the last end has left. */
 static void recall_place(struct keep *k, unsigned upstream)
 {
     const struct config_upstream *up = &k->config->upstream[upstream];
@@ -132,14 +132,19 @@ static void recall_place(struct keep *k, unsigned upstream)
     struct address was;
 
     store_note(k->store, place_name(name, up), before);
-    if (!before[0])
-        return;
     if (up->host && address_parse(span_make(before, strcspn(before, " ")), 0, &was)) {
         put_place(same, &was, up);
         if (strcmp(before, same) == 0)
             core_place(k->core, upstream, &was);
     }
-    if (!store_set_note(k->store, name, ""))
+}
+
+/* Until the end it is not known what holds then. */
+static void forget_place(struct keep *k, unsigned upstream)
+{
+    char name[NAME_ROOM + 8];
+
+    if (!store_set_note(k->store, place_name(name, &k->config->upstream[upstream]), ""))
         say(k, LOG_ERROR, "event=store_failed reason=\"a note could not be written\"");
 }
 
@@ -237,8 +242,10 @@ static void compare_contact(struct keep *k, unsigned upstream)
 
 bool keep_begin(struct keep *k, FILE *errors)
 {
-    for (unsigned i = 0; i < k->config->upstream_count; i++)
+    for (unsigned i = 0; i < k->config->upstream_count; i++) {
         compare_contact(k, i);
+        forget_place(k, i);
+    }
     k->writer = writer_new(k->store);
     if (k->writer &&
         world_keep(k->world, &(struct world_store){k, give, writer_fd(k->writer), ready}))

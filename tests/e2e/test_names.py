@@ -163,6 +163,7 @@ def test_after_a_crash_it_is_not_known_where_the_leases_are(house):
     house.midreg.wait_log("event=upstream_up")
     house.registered("al")
     house.restart()
+    house.registered("bo")  # it runs
     house.midreg.kill()
     house.midreg = house.run(house.midreg.config_file)
     house.registrar.wait_register("al", count=2)
@@ -304,3 +305,15 @@ def test_a_connection_to_where_the_name_leads_bears_the_upstreams_own_address(ho
     connection = listener.wait_connection()
     request = poll(lambda: next((r for r in [large_call()] if r.source is connection), None), "it comes by TCP")
     assert request.get("via").startswith("SIP/2.0/TCP 127.0.0.1:%d;" % own)
+
+
+def test_strangers_may_call_by_the_name_of_one_that_challenges_calls(house):
+    house.dns.address(NAME, "127.0.0.1")
+    house.start(upstream={"address": named(house), "challenges-calls": True}, resolver=house.dns.hostport)
+    house.midreg.wait_log("event=upstream_up")
+    call = house.phone("stranger").call("sip:100@%s" % NAME)
+    request = house.registrar.wait_request("INVITE", call.call_id)
+    house.registrar.reply(request, 486)
+    assert call.final().status == 486
+    elsewhere = house.phone("stranger").call("sip:100@other.example.net")
+    assert elsewhere.final().status == 403
