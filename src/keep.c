@@ -148,6 +148,19 @@ static void forget_place(struct keep *k, unsigned upstream)
         say(k, LOG_ERROR, "event=store_failed reason=\"a note could not be written\"");
 }
 
+/* Our contact there, and what its note is called. False: it has none yet. */
+static bool contact_now(const struct keep *k, unsigned upstream, char name[NAME_ROOM + 8],
+                        char now[STORE_NOTE_MAX])
+{
+    struct buf out = buf_make(now, STORE_NOTE_MAX - 1);
+
+    if (!core_contact_at(k->core, upstream, &out))
+        return false;
+    now[out.n] = '\0';
+    snprintf(name, NAME_ROOM + 8, "contact:%s", k->config->upstream[upstream].name);
+    return true;
+}
+
 /* Without it all leases are registered anew at the next start. */
 static void note_place(struct keep *k, unsigned upstream)
 {
@@ -160,6 +173,8 @@ static void note_place(struct keep *k, unsigned upstream)
         return;
     put_place(now, &at, up);
     (void)store_set_note(k->store, place_name(name, up), now);
+    if (contact_now(k, upstream, name, now)) /* another one than at start, if it has moved */
+        (void)store_set_note(k->store, name, now);
 }
 
 /* ---- what the world and the thread say to each other --------------------------- */
@@ -220,12 +235,9 @@ static void compare_contact(struct keep *k, unsigned upstream)
     char now[STORE_NOTE_MAX];
     char before[STORE_NOTE_MAX];
     char line[LINE_ROOM];
-    struct buf out = buf_make(now, sizeof now - 1);
 
-    if (!core_contact_at(k->core, upstream, &out))
+    if (!contact_now(k, upstream, name, now))
         return;
-    now[out.n] = '\0';
-    snprintf(name, sizeof name, "contact:%s", k->config->upstream[upstream].name);
     store_note(k->store, name, before);
     if (before[0] && strcmp(before, now) != 0) {
         core_contact_moved(k->core, upstream);

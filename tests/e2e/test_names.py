@@ -8,7 +8,7 @@ from toolkit.dns import A, SRV, Dns
 from toolkit.endpoint import poll
 from toolkit.house import House
 from toolkit.main_registrar import MainRegistrar
-from toolkit.midreg import command, free_port
+from toolkit.midreg import command, free_port, has_ipv6
 
 NAME = "pbx.example.net"
 
@@ -317,3 +317,23 @@ def test_strangers_may_call_by_the_name_of_one_that_challenges_calls(house):
     assert call.final().status == 486
     elsewhere = house.phone("stranger").call("sip:100@other.example.net")
     assert elsewhere.final().status == 403
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+def test_a_move_to_the_other_family(house):
+    """Our contact there is another one, and known after a restart."""
+    house.dns.address(NAME, "127.0.0.1")
+    house.begin(named(house), store="sqlite", listen=["udp:127.0.0.1:%d" % house.port, "udp:[::1]:%d" % house.port])
+    house.midreg.wait_log("event=upstream_up")
+    phone = house.registered("al")
+    other = second_registrar(house, "::1")
+    house.dns.address(NAME, "::1")
+    poll(lambda: other.contacts("al"), "the lease is at the new address", 15)
+    assert "@[::1]:%d" % house.port in other.contacts("al")[0]
+    phone.accept(phone.wait_invite(other.call("al")))
+    house.midreg.wait_log("event=reload_ended")
+    registers = other.of("al")
+    house.restart()
+    house.registered("bo")
+    assert other.contacts("bo") and other.of("al") == registers
+    assert "contact_moved" not in house.midreg.output and "upstream_moved" not in house.midreg.output
