@@ -326,6 +326,7 @@ def test_a_move_to_the_other_family(house):
     house.begin(named(house), store="sqlite", listen=["udp:127.0.0.1:%d" % house.port, "udp:[::1]:%d" % house.port])
     house.midreg.wait_log("event=upstream_up")
     phone = house.registered("al")
+    house.restart()  # now the contact is noted
     other = second_registrar(house, "::1")
     house.dns.address(NAME, "::1")
     poll(lambda: other.contacts("al"), "the lease is at the new address", 15)
