@@ -26,6 +26,7 @@ struct core {
     struct event_sockets events;
     struct registrar *registrar;
     struct proxy *proxy;
+    bool draining;
     struct sip_message message; /* the one being handled: too large for the stack */
 };
 
@@ -132,13 +133,26 @@ void core_begin(struct core *c)
     c->rt.now_ms = c->rt.ports->now_us(c->rt.ports->world) / 1000;
 }
 
+/* All but what belongs to a call that is there. */
+static bool begins_something(const struct sip_message *m)
+{
+    struct sip_nameaddr to;
+    struct sip_fault fault;
+    struct span tag;
+
+    if (m->method == SIP_ACK || m->method == SIP_CANCEL)
+        return false;
+    return m->method == SIP_REGISTER || !sip_nameaddr_parse(sip_value(m, SIP_H_TO), &to, &fault) ||
+           !sip_param(to.params, SPAN("tag"), &tag);
+}
+
 static void receive_request(struct core *c, const struct flow *from)
 {
     const struct sip_message *m = &c->message;
 
     if (m->method == SIP_REGISTER)
         runtime_count(&c->rt, COUNTER_REGISTER_RECEIVED);
-    if (server_receive(&c->transactions, m, from))
+    if (server_receive(&c->transactions, m, from) || (c->draining && begins_something(m)))
         return;
     if (m->method == SIP_REGISTER)
         registrar_receive(c->registrar, m, from);
@@ -285,9 +299,14 @@ void core_contact_moved(struct core *c, unsigned i)
     registrar_contact_moved(c->registrar, &c->upstreams.list[i]);
 }
 
-bool core_is_stored(const struct core *c)
+void core_drain(struct core *c)
 {
-    return !journal_is_behind(&c->journal);
+    c->draining = true;
+}
+
+bool core_is_drained(const struct core *c)
+{
+    return !journal_is_behind(&c->journal) && !registrar_owes(c->registrar);
 }
 
 uint64_t core_end(struct core *c)

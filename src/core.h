@@ -70,8 +70,11 @@ void core_put_status(struct buf *out, const struct core *c);
 struct registrar *core_registrar(struct core *c);
 struct proxy *core_proxy(struct core *c);
 
-/* Is all that has changed with the disk? */
-bool core_is_stored(const struct core *c);
+/* The end comes: nothing new is begun. Who sends it by datagram sends it again, and finds
+ * the next midreg. */
+void core_drain(struct core *c);
+/* Has every phone its answer, and is all that has changed with the disk? */
+bool core_is_drained(const struct core *c);
 
 /* For checks from outside (simulation, benchmarks). */
 const struct counters *core_counters(const struct core *c);

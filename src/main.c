@@ -21,6 +21,8 @@ static const char usage[] =
     "  midreg check [FILE]    check a configuration, tell every mistake with its line\n"
     "  midreg defaults        print every option with its default and meaning\n"
     "  midreg status          what a running midreg does, and how its upstreams are\n"
+    "  midreg top             the same, and what is done a second, until q; --interval S,\n"
+    "                         --once\n"
     "  midreg list [SEARCH]   who is registered; --limit N\n"
     "  midreg show AOR        one identity: its contacts and its lease upstream\n"
     "  midreg kick AOR [CONTACT]   remove its contacts, or one\n"

@@ -24,8 +24,9 @@
 
 #define STATUS_MAX 4096
 #define SAID_MAX   1024
-/* A store that is slower loses the last changes. */
-#define STOP_MS 2000
+/* What is slower, the store or a main registrar, is not waited for. */
+#define STOP_MS      2000
+#define STOP_LOOK_MS 20
 
 /* malloc maps what is larger, and free gives it back: slab pages and the large tables.
  * Said explicitly, because glibc otherwise raises it to the largest that was freed. */
@@ -159,6 +160,7 @@ static void begin_stop(struct program *p)
     if (!p->stopping)
         p->stop_by_ms = ports->now_us(ports->world) / 1000 + STOP_MS;
     p->stopping = true;
+    core_drain(p->core);
 }
 
 static uint64_t on_end(void *self)
@@ -169,10 +171,13 @@ static uint64_t on_end(void *self)
 
     admin_end_turn(p->admin);
 
-    if (p->stopping &&
-        (core_is_stored(p->core) || ports->now_us(ports->world) / 1000 >= p->stop_by_ms))
+    if (!p->stopping)
+        return due_ms;
+    uint64_t now_ms = ports->now_us(ports->world) / 1000;
+
+    if (core_is_drained(p->core) || now_ms >= p->stop_by_ms)
         world_stop(p->world);
-    return p->stopping && p->stop_by_ms < due_ms ? p->stop_by_ms : due_ms;
+    return now_ms + STOP_LOOK_MS < due_ms ? now_ms + STOP_LOOK_MS : due_ms;
 }
 
 static void tell_change(void *self, const struct config_change *c)
@@ -304,6 +309,9 @@ bool run_midreg(const char *config_path)
         ok = (!p.keep || keep_begin(p.keep, stderr)) && admin_begin(p.admin, stderr);
         if (ok)
             world_run(p.world, &handler);
+        /* Who asks again shall not hear that it was killed: it ends. */
+        signal(SIGTERM, SIG_IGN);
+        signal(SIGINT, SIG_IGN);
         say_status(&p);
         say(&p, LOG_INFO, "event=stopped");
     }

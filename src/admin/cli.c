@@ -15,6 +15,7 @@
 
 #define PATH_ROOM     6144
 #define LOOK_MS       500
+#define TOP_EVERY_S   2
 #define PLAIN_EVERY_S 5 /* a line, where no terminal shows progress */
 
 enum { DONE = 0, COULD_NOT = 1, WRONG_USAGE = 2 };
@@ -26,8 +27,8 @@ struct order {
     const char *name;
     const char *config;
     const char *socket;
-    const char *upstream, *aor, *rate, *limit;
-    bool json, dry, stop;
+    const char *upstream, *aor, *rate, *limit, *interval;
+    bool json, dry, stop, once;
     const char *words[WORDS_MAX];
     unsigned word_count;
 };
@@ -65,6 +66,7 @@ static int show_answer(const struct order *o, json_t *answer,
         json_dumpf(answer, stdout, JSON_INDENT(2));
         putchar('\n');
     } else {
+        cli_clean(answer);
         print(stdout, answer);
     }
     json_decref(answer);
@@ -104,6 +106,21 @@ static bool add_parameter(struct cli *c, char *path, const char *name, const cha
 static int run_status(struct cli *c, const struct order *o)
 {
     return show_answer(o, cli_ask(c, "GET", "/api/status"), cli_print_status);
+}
+
+static int run_top(struct cli *c, const struct order *o)
+{
+    struct cli_top top = {.interval_ms = TOP_EVERY_S * 1000.0, .once = o->once, .json = o->json};
+    char *end = NULL;
+
+    if (o->interval) {
+        double seconds = strtod(o->interval, &end);
+
+        if (!*o->interval || *end || !(seconds >= 0.1 && seconds <= 3600))
+            return wrong("--interval takes seconds from 0.1 to 3600, not", o->interval);
+        top.interval_ms = seconds * 1000;
+    }
+    return cli_top(c, &top) ? flushed(DONE) : COULD_NOT;
 }
 
 static int run_show(struct cli *c, const struct order *o)
@@ -154,14 +171,16 @@ static int print_pages(struct cli *c, const struct order *o, json_int_t left)
             return COULD_NOT;
         aors = json_object_get(page, "aors");
         left -= (json_int_t)json_array_size(aors);
-        if (!o->json)
+        if (!o->json) {
+            cli_clean(page);
             cli_print_list(stdout, page, first);
-        else
+        } else {
             json_array_foreach(aors, i, a)
             {
                 json_dumpf(a, stdout, JSON_COMPACT);
                 putchar('\n');
             }
+        }
         next = json_string_value(json_object_get(page, "next"));
         snprintf(after, sizeof after, "%s", next ? next : "");
         json_decref(page);
@@ -326,6 +345,7 @@ static const struct command {
     const char *options; /* beside -c, --socket and --json */
 } commands[] = {
     {"status", 0, 0, run_status, ""},
+    {"top", 0, 0, run_top, " --interval --once "},
     {"list", 0, 1, run_list, " --limit "},
     {"show", 1, 1, run_show, ""},
     {"kick", 1, 2, run_kick, ""},
@@ -351,8 +371,10 @@ static const char **value_of(struct order *o, const char *option)
     const struct {
         const char *name;
         const char **value;
-    } options[] = {{"-c", &o->config}, {"--socket", &o->socket}, {"--upstream", &o->upstream},
-                   {"--aor", &o->aor}, {"--rate", &o->rate},     {"--limit", &o->limit}};
+    } options[] = {{"-c", &o->config},           {"--socket", &o->socket},
+                   {"--upstream", &o->upstream}, {"--aor", &o->aor},
+                   {"--rate", &o->rate},         {"--limit", &o->limit},
+                   {"--interval", &o->interval}};
 
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         if (strcmp(options[i].name, option) == 0)
@@ -366,6 +388,8 @@ static bool *flag_of(struct order *o, const char *option)
         return &o->json;
     if (strcmp(option, "--dry-run") == 0)
         return &o->dry;
+    if (strcmp(option, "--once") == 0)
+        return &o->once;
     return strcmp(option, "--stop") == 0 ? &o->stop : NULL;
 }
 

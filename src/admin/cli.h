@@ -1,7 +1,7 @@
 /*
  * admin/cli: the sub-commands that ask a running midreg.
  *
- * `midreg status`, `list`, `show`, `kick` and `reload`: HTTP to its Unix socket, the
+ * `midreg status`, `top`, `list`, `show`, `kick` and `reload`: HTTP to its Unix socket, the
  * answer as text for people or, with --json, as it came. A process of their own: they
  * share nothing with the one that is asked but its configuration file.
  */
@@ -33,6 +33,19 @@ void cli_close(struct cli *c);
 json_t *cli_ask(struct cli *c, const char *method, const char *path);
 /* A part of a path or of a parameter, escaped; to be freed with free(). NULL: no memory. */
 char *cli_escape(struct cli *c, const char *text);
+
+/* `midreg top`: frames until the end that its user wants. False, with a line on stderr:
+ * midreg cannot be asked. */
+struct cli_top {
+    double interval_ms;
+    bool once;
+    bool json;
+};
+bool cli_top(struct cli *c, const struct cli_top *order);
+
+/* Makes control characters in it visible ("\x1b"), in place: to be done before people see
+ * what a phone wrote. */
+void cli_clean(json_t *value);
 
 /* What people read. */
 void cli_print_status(FILE *out, const json_t *status);

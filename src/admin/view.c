@@ -181,6 +181,8 @@ static const char *action_name(enum report_action action)
         return "refresh";
     case REPORT_REMOVES:
         return "remove";
+    case REPORT_DOWN:
+        return "nothing until it is up";
     case REPORT_NOTHING:
         break;
     }

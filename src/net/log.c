@@ -36,6 +36,7 @@ struct log {
     enum log_level most;
     pthread_t thread;
     sem_t wake;
+    sem_t ended; /* the thread has nothing more to do */
     _Atomic size_t head;
     _Atomic size_t tail;
     _Atomic uint64_t dropped;
@@ -224,6 +225,7 @@ static void *log_thread(void *self)
         ending = atomic_load_explicit(&l->ending, memory_order_acquire);
         drain(l);
     } while (!ending);
+    sem_post(&l->ended);
     return NULL;
 }
 
@@ -242,13 +244,9 @@ struct log *log_new(int fd, enum log_level most)
     l->reported = 0;
     l->given_up = false;
     l->out = buf_make(l->room, sizeof l->room);
-    if (sem_init(&l->wake, 0, 0) != 0) {
-        free(l);
-        return NULL;
-    }
-    if (pthread_create(&l->thread, NULL, log_thread, l) != 0) {
-        sem_destroy(&l->wake);
-        free(l);
+    if (sem_init(&l->wake, 0, 0) != 0 || sem_init(&l->ended, 0, 0) != 0 ||
+        pthread_create(&l->thread, NULL, log_thread, l) != 0) {
+        free(l); /* the semaphores are no more than their memory */
         return NULL;
     }
     pthread_setname_np(l->thread, "midreg-log");
@@ -263,12 +261,15 @@ void log_free(struct log *l)
         return;
     atomic_store_explicit(&l->ending, true, memory_order_release);
     sem_post(&l->wake);
-    clock_gettime(CLOCK_REALTIME, &until);
+    clock_gettime(CLOCK_MONOTONIC, &until); /* whatever the wall's clock is set to meanwhile */
     until.tv_sec += GIVE_UP_S;
     /* Beyond that it hangs in write(), where several write to one pipe: the
      * process ends anyway, and takes the thread along. */
-    if (pthread_timedjoin_np(l->thread, NULL, &until) != 0)
-        return;
+    while (sem_clockwait(&l->ended, CLOCK_MONOTONIC, &until) != 0)
+        if (errno != EINTR)
+            return;
+    pthread_join(l->thread, NULL);
+    sem_destroy(&l->ended);
     sem_destroy(&l->wake);
     free(l);
 }

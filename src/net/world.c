@@ -266,8 +266,7 @@ static void block_signals(struct world *w)
     sigset_t set = our_signals();
 
     signal(SIGPIPE, SIG_IGN);
-    signal(SIGXFSZ,
-           SIG_IGN); /* a file that may not grow: the store says so, and is worked around */
+    signal(SIGXFSZ, SIG_IGN); /* a file that may not grow: the store says so */
     pthread_sigmask(SIG_BLOCK, &set, &w->mask_before);
 }
 

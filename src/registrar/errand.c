@@ -104,6 +104,20 @@ static void arm(struct errand *e)
 
 static const struct client_user errand_user;
 
+/* It may have waited for its turn until nearly the end: told then to come again, while the
+ * main registrar accepts it, its phone would go up twice. */
+static void give_time(struct errand *e)
+{
+    const struct config *c = e->r->with.config;
+    uint64_t least_ms = c->forward_timeout_ms < c->forward_timeout_new_ms
+                            ? c->forward_timeout_ms
+                            : c->forward_timeout_new_ms;
+    uint64_t by_ms = e->r->rt->now_ms + least_ms;
+
+    if (e->anew && e->answer_by_ms && e->answer_by_ms < by_ms)
+        e->answer_by_ms = by_ms;
+}
+
 /* False: no memory. */
 static bool send_now(struct errand *e)
 {
@@ -125,6 +139,7 @@ static bool send_now(struct errand *e)
     e->client = tx->handle;
     e->cseq = errand_lease(e, a)->cseq;
     e->superseded = false;
+    give_time(e);
     runtime_count(r->rt, COUNTER_REGISTER_UPSTREAM);
     arm(e);
     return client_send(tx, buf_done(&out));
@@ -472,6 +487,7 @@ static struct errand *admit(struct registrar *r, struct server_tx *tx, struct ao
     e->source = rq->flow.peer;
     e->credentials = rq->credentials;
     e->stranger = stranger;
+    e->anew = !outcome->survives;
     e->removes = outcome->verdict == REG_FORWARD && outcome->empties;
     e->trying_at_ms = r->rt->now_ms + TRYING_MS;
     e->answer_by_ms =
@@ -565,6 +581,17 @@ bool errand_reload(struct registrar *r, struct aor *a, unsigned upstream, uint16
         return false;
     e->reload = number;
     return run_own(r, e);
+}
+
+bool errands_owe(const struct registrar *r)
+{
+    const struct errand *e;
+    struct handle h = HANDLE_NONE;
+
+    for (uint32_t slot = 0; (e = slab_next(&r->errands, slot, &h)) != NULL; slot = h.slot + 1)
+        if (e->answer_by_ms)
+            return true;
+    return false;
 }
 
 /* It is sent to the new home, if its phone waits still. */

@@ -40,6 +40,7 @@ struct errand {
     bool own;         /* midreg's own, no phone's */
     bool removes;     /* Expires: 0 goes up */
     bool stranger;    /* neither credentials nor a proved flow */
+    bool anew;        /* its phone is not known here: only the main registrar's word helps */
     bool credentials; /* the phone's go up with it */
     bool superseded;  /* a later one was accepted: its grant is the one that counts */
     uint8_t repeats;  /* sent again after 423 or 482 */
@@ -62,6 +63,9 @@ void errand_forward(struct registrar *r, const struct sip_message *m, const stru
 bool errand_own(struct registrar *r, struct aor *a, unsigned upstream, bool removes);
 /* The same, a refresh, for the reload with this number (reload_answered()). */
 bool errand_reload(struct registrar *r, struct aor *a, unsigned upstream, uint16_t number);
+
+/* Does a phone wait for one of them? */
+bool errands_owe(const struct registrar *r);
 
 /* That upstream is down, and another is not: what is on its way to it goes there. */
 void errands_divert(struct registrar *r, unsigned upstream);

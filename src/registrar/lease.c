@@ -31,12 +31,14 @@ static struct location *location_of(struct registrar *r)
     return r->with.location;
 }
 
-/* A machine that does not know the time counts from its start. */
+/* A machine that does not know the time counts from its start. Below 2^31 (RFC 3261
+ * 8.1.1.5): what is above is no time that a clock shows. */
 static uint32_t clock_cseq(struct registrar *r)
 {
     uint64_t wall_s = r->rt->ports->wall_s(r->rt->ports->world);
+    bool known = wall_s > CSEQ_EPOCH_S && wall_s - CSEQ_EPOCH_S <= INT32_MAX;
 
-    return (uint32_t)(wall_s > CSEQ_EPOCH_S ? wall_s - CSEQ_EPOCH_S : r->rt->now_ms / 1000);
+    return (uint32_t)(known ? wall_s - CSEQ_EPOCH_S : r->rt->now_ms / 1000);
 }
 
 uint32_t lease_next_cseq(struct registrar *r, struct lease *l)

@@ -456,6 +456,8 @@ void driver_flow_lost(struct registrar *r, uint64_t hash, const struct flow *flo
 /* When leases and expiries of stored records are looked after. */
 #define RESTORED_AFTER_MS  100
 #define RESTORED_WITHIN_MS 5000
+/* Stored in whole seconds, by a clock that is set right now and then. */
+#define CLOCK_SLACK_MS 2000
 
 static uint64_t later(uint64_t a, uint64_t b)
 {
@@ -465,6 +467,15 @@ static uint64_t later(uint64_t a, uint64_t b)
 static uint64_t earlier(uint64_t a, uint64_t b)
 {
     return a < b ? a : b;
+}
+
+/* Granted later than now, so the clock was set back: what is left of it, nobody knows. */
+static void restore_lease(struct lease *l, uint64_t now_ms)
+{
+    if (l->until_ms > now_ms + (uint64_t)l->granted_s * 1000 + CLOCK_SLACK_MS)
+        l->until_ms = now_ms;
+    l->until_ms = earlier(l->until_ms, now_ms + (uint64_t)l->granted_s * 1000);
+    l->may_ms = later(l->until_ms, earlier(l->may_ms, now_ms + DEMAND_EXPIRES_MAX_S * 1000));
 }
 
 void registrar_restored(struct registrar *r, struct aor *a)
@@ -480,12 +491,8 @@ void registrar_restored(struct registrar *r, struct aor *a)
         b->expires_ms = later(b->expires_ms, now_ms + b->restart_s * UINT64_C(1000));
         b->proved_ms = earlier(b->proved_ms, now_ms);
     }
-    for (unsigned i = 0; i <= a->further; i++) {
-        struct lease *l = aor_lease(a, i);
-
-        l->until_ms = earlier(l->until_ms, now_ms + (uint64_t)l->granted_s * 1000);
-        l->may_ms = later(l->until_ms, earlier(l->may_ms, now_ms + DEMAND_EXPIRES_MAX_S * 1000));
-    }
+    for (unsigned i = 0; i <= a->further; i++)
+        restore_lease(aor_lease(a, i), now_ms);
     lease_begin(r, a);
     /* Nothing can be sent yet; and not all at once, when it can. */
     wheel_arm(&r->rt->wheel, &a->timer, TIMER_AOR,
@@ -597,4 +604,9 @@ void registrar_put_status(struct buf *out, const struct registrar *r)
 unsigned registrar_pending(const struct registrar *r)
 {
     return r->errands.used + r->parked.used;
+}
+
+bool registrar_owes(const struct registrar *r)
+{
+    return r->parked.used > 0 || errands_owe(r);
 }

@@ -63,5 +63,7 @@ void registrar_put_status(struct buf *out, const struct registrar *r);
 
 /* REGISTERs that wait or are on their way; for checks. */
 unsigned registrar_pending(const struct registrar *r);
+/* Does a phone wait for the answer to its REGISTER? Looks at all that are on their way. */
+bool registrar_owes(const struct registrar *r);
 
 #endif

@@ -34,6 +34,8 @@ enum report_action report_lease(struct registrar *r, const struct aor *a, const 
     *at_ms = 0;
     if (a->busy)
         return REPORT_BUSY;
+    if (!upstream_is_up(&r->with.upstreams->list[l->upstream]))
+        return wanted || lease_possible(l, now_ms) ? REPORT_DOWN : REPORT_NOTHING;
     if (wanted && l->means == MEANS_NONE) {
         *at_ms = held ? lease_refresh_at_ms(a, l) : now_ms;
         return REPORT_PHONE;

@@ -26,6 +26,7 @@ enum report_action {
     REPORT_REGISTERS,
     REPORT_REFRESHES,
     REPORT_REMOVES,
+    REPORT_DOWN, /* nothing until its upstream is up */
 };
 
 /* `l` is one of the leases of `a`. *at_ms: when midreg does it, on the core's clock; with

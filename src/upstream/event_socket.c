@@ -17,6 +17,8 @@
 /* Up for less than that, it is not well yet: pauses grow on. */
 #define WELL_AFTER_MS 30000u
 #define COMMAND_MAX   1024
+/* What it says of its age comes late, and its clock is not ours. */
+#define UPTIME_SLACK_MS 10000u
 
 /* Why it is not up, and what can be done. */
 static const struct trouble {
@@ -226,13 +228,16 @@ static void note_uuid(struct event_socket *s, struct span uuid)
 
 static void on_heartbeat(struct event_socket *s, struct span fields)
 {
+    uint64_t now_ms = s->all->rt->now_ms;
     uint64_t uptime_ms;
     bool back;
 
     if (!event_uptime_ms(fields, &uptime_ms))
         return;
-    back = uptime_ms < s->uptime_ms;
+    /* It was started since: else only its clock was set back. */
+    back = uptime_ms < s->uptime_ms && uptime_ms <= now_ms - s->uptime_at_ms + UPTIME_SLACK_MS;
     s->uptime_ms = uptime_ms;
+    s->uptime_at_ms = now_ms;
     if (back)
         restarted(s, "Up-Time");
 }

@@ -55,7 +55,8 @@ struct event_socket {
     struct event_reader reader;
     char uuid[EVENT_UUID_SIZE]; /* Core-UUID; kept over reconnects */
     size_t uuid_n;              /* 0: not known */
-    uint64_t uptime_ms;         /* when it was heard last */
+    uint64_t uptime_ms;         /* what it said of it last */
+    uint64_t uptime_at_ms;      /* and when */
     uint64_t flushed;           /* the tag of the command EVENT_FLUSH */
     uint64_t *flushes;          /* tags that wait, a ring; NULL: no event socket here */
     unsigned first, count;

@@ -1,11 +1,17 @@
 """The sub-commands that ask a running midreg, as an operator types them."""
 import json
+import os
 import re
+import select
+import signal
+import subprocess
+import termios
+import threading
 
 import pytest
 
 from toolkit.endpoint import poll
-from toolkit.midreg import command
+from toolkit.midreg import BINARY, command, environment
 
 
 def ask(house, name, *arguments):
@@ -33,6 +39,79 @@ def test_status(busy):
     row = next(line for line in out.splitlines() if line.startswith("pbx "))
     assert row.split()[1] == busy.registrar.hostport and row.split()[2] == "up"
     assert json.loads(good(busy, "status", "--json"))["aors"] == 3
+
+
+def test_top_once(busy):
+    over = threading.Event()
+
+    def refresh():
+        while not over.wait(0.02):
+            busy.phones[0].register()
+    phone = threading.Thread(target=refresh)
+    phone.start()
+    out = good(busy, "top", "--once", "--interval", "1")
+    over.set()
+    phone.join()
+    lines = out.splitlines()
+    assert lines[0].startswith("midreg ") and "3 identities" in out and "\033" not in out
+    at = next(i for i, line in enumerate(lines) if line.split()[:2] == ["RECEIVED", "ABSORBED"])
+    received, absorbed = map(float, lines[at + 1].split()[:2])
+    assert 0 < received < 60 and abs(received - absorbed) < 2
+    assert good(busy, "top", "--interval", "0.2").splitlines()[0].startswith("midreg "), "no terminal: one frame"
+
+
+def test_top_json(busy):
+    top = subprocess.Popen([BINARY, "top", "-c", busy.midreg.config_file, "--json", "--interval", "0.2"],
+                           stdout=subprocess.PIPE, env=environment())
+    frames = [json.loads(top.stdout.readline()) for _ in range(3)]
+    top.send_signal(signal.SIGINT)
+    assert top.wait(5) == 0
+    assert all(frame["rates"]["register_received"] == 0 and frame["status"]["aors"] == 3 for frame in frames)
+    assert all(0.15 < frame["seconds"] < 2 for frame in frames)
+
+
+def on_terminal(house, *arguments):
+    """The process, and what it writes there; keys are written to it."""
+    ours, its = os.openpty()
+    done = subprocess.Popen([BINARY, "top", "-c", house.midreg.config_file, *arguments], stdin=its, stdout=its,
+                            stderr=its, env=environment())
+    os.close(its)
+    return done, ours
+
+
+def read_until(fd, text):
+    seen = b""
+    while text not in seen:
+        assert select.select([fd], [], [], 5)[0], seen
+        seen += os.read(fd, 65536)
+    return seen
+
+
+def test_top_on_a_terminal_ends_with_q_and_leaves_it_as_it_was(busy):
+    top, fd = on_terminal(busy, "--interval", "0.2")
+    before = termios.tcgetattr(fd)
+    read_until(fd, b"q ends it")
+    read_until(fd, b"q ends it")
+    assert not termios.tcgetattr(fd)[3] & termios.ECHO
+    os.write(fd, b"q")
+    assert top.wait(5) == 0
+    assert termios.tcgetattr(fd)[3] & termios.ECHO == before[3] & termios.ECHO | termios.ECHO
+    os.close(fd)
+
+
+def test_top_says_that_midreg_has_ended(busy):
+    top, fd = on_terminal(busy, "--interval", "0.2")
+    read_until(fd, b"q ends it")
+    busy.midreg.stop()
+    said = read_until(fd, b"midreg: ")
+    assert top.wait(5) == 1, said
+    os.close(fd)
+
+
+@pytest.mark.parametrize("interval", ["0", "-1", "x", "", "1e9", "nan"])
+def test_top_refuses_an_interval(busy, interval):
+    done = ask(busy, "top", "--interval", interval)
+    assert done.returncode == 2 and "--interval takes seconds from 0.1 to 3600" in done.stderr
 
 
 def test_list(busy):
@@ -102,3 +181,22 @@ def test_wrong_values(busy):
     for arguments in (("reload", "--rate", "fast"), ("show", "a b@c d"), ("show", "nobody")):
         done = ask(busy, *arguments)
         assert done.returncode == 1 and "; " in done.stderr, done.stderr
+
+
+def test_show_says_that_the_main_registrar_is_down(house):
+    house.start(upstream={"ping-interval": 1})
+    house.registered("al")
+    house.registrar.state = "silent"
+    house.midreg.wait_log("event=upstream_down", timeout=5)
+    assert "next: nothing until it is up" in good(house, "show", "al")
+
+
+def test_bytes_of_a_phone_do_not_reach_the_terminal(house):
+    """Control characters that a phone wrote could move the cursor, or worse."""
+    house.start()
+    al = house.phone("al")
+    for contact in ('<%s>;x="\x1b[2J"' % al.uri, "<%s;x=\x1b>" % al.uri, '<%s>;x="\x7f\x9b2J"' % al.uri):
+        al.register(contacts=[contact], call_id="c\x1b" if "9b" in repr(contact) else None)
+    for name in ("list",), ("show", "al"):
+        done = ask(house, *name)
+        assert not set(done.stdout) & set(map(chr, [*range(10), *range(11, 32), *range(127, 160)])), repr(done.stdout)

@@ -33,8 +33,8 @@ def house(tmp_path):
     house.close()
 
 
-def start(house, count):
-    house.start(upstream={"rate": 100, "rate-max": RATE_MAX, "ping-interval": PING}, phone_expires=120,
+def start(house, count, rate_max=RATE_MAX):
+    house.start(upstream={"rate": 100, "rate-max": rate_max, "ping-interval": PING}, phone_expires=120,
                 upstream_expires=3600)
     crowd = Crowd(house.server, count)
     house.phones.append(crowd)
@@ -102,6 +102,24 @@ def test_twenty_thousand(house):
         from toolkit.restart_plot import restart_svg
         Path(os.environ["MIDREG_PLOT"]).write_text(restart_svg(house.exchange.history, house.exchange.stopped, ready))
     assert crowd.register(rate=3000, within=60) == {200: 20000}
+
+
+@pytest.mark.slow
+def test_one_that_drops_all_above_1000_a_second(house):
+    """The pacer may climb above it, and is thrown back: all are back all the same."""
+    count = 8000
+    start(house, count, rate_max=4000)
+    ready = restart(house)
+    highest = []
+
+    def all_are_back():
+        highest.append(house.midreg.status()["rate"])
+        return len(house.exchange.rows) == count
+    poll(all_are_back, "all are registered again", 60)
+    took = time.monotonic() - ready
+    assert max(highest) > 1000 and house.exchange.dropped, "it was too fast for it"
+    assert house.midreg.status()["rate"] < max(highest), "and noticed"
+    assert took <= count / 500 + 10, "%.1f s: half of what it takes, at the worst" % took
 
 
 @pytest.mark.slow

@@ -37,6 +37,7 @@ class Exchange:
         self.state = "running"  # "starting": 503; "restarting": 410
         self.busy_until = 0.0
         self.second, self.came, self.drops = 0, 0, False
+        self.dropped = 0  # messages
         self.later = []  # answers that are not due yet
         self.socket, self.stopped = None, None
         self.place = ("127.0.0.1", 0)
@@ -81,6 +82,7 @@ class Exchange:
             self.second, self.came = int(now), 0
         self.came += 1
         if self.drops:
+            self.dropped += 1
             return
         if message.startswith(b"OPTIONS "):
             self.socket.sendto(answer(message, 200, b"OK"), source)

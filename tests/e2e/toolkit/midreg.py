@@ -59,13 +59,13 @@ def command(*arguments, timeout=10):
 
 
 class Midreg:
-    """`midreg run -c FILE`, from start to SIGTERM."""
+    """`midreg run -c FILE`, from start to SIGTERM; `more` of its environment."""
 
-    def __init__(self, config_file, port):
+    def __init__(self, config_file, port, more=None):
         self.port, self.address = port, ("127.0.0.1", port)
         self.config_file = config_file
         self.lines, self.news = [], threading.Condition()
-        self.process = subprocess.Popen([BINARY, "run", "-c", config_file], env=environment(),
+        self.process = subprocess.Popen([BINARY, "run", "-c", config_file], env=dict(environment(), **(more or {})),
                                         stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
                                         stderr=subprocess.PIPE, text=True, errors="replace",
                                         preexec_fn=die_with_parent)

@@ -82,19 +82,80 @@ static void test_at_most_phone_expires(void **state)
     assert_int_equal(left_s(restarted_after(0)), world.config.phone_expires_s);
 }
 
-/* A clock that was set back gives nobody an hour. */
+static uint32_t cseq_of(const char *request)
+{
+    return (uint32_t)strtoul(fake_field(request, "CSeq"), NULL, 10);
+}
+
+/* A clock that was set back gives nobody an hour; and as nobody knows what is left of the
+ * lease, it is registered anew, with a CSeq that has not been used. */
 static void test_clock_set_back(void **state)
 {
     const struct aor *a;
-    uint64_t granted_s;
+    uint32_t cseq;
 
     (void)state;
     register_for(90);
-    granted_s = anna()->lease.granted_s;
-    a = restarted_after(-100000);
-    assert_true(left_s(a) <= 90);
-    assert_true(a->lease.until_ms <= world.fake.rt.now_ms + granted_s * 1000);
+    cseq = anna()->lease.cseq;
+    a = restarted_after(-86400);
+    assert_in_range(left_s(a), 89, 90);
     assert_true(aor_first(a)->proved_ms <= world.fake.rt.now_ms);
+    assert_true(a->lease.until_ms <= world.fake.rt.now_ms);
+    assert_true(lease_possible(&a->lease, world.fake.rt.now_ms));
+    pass(6000);
+    assert_true(cseq_of(upstream_accepts()) > cseq);
+    pass(85000);
+    assert_int_equal(live_contacts(), 0);
+    assert_register(0);
+}
+
+/* As ntpd does it: not worth a word. */
+static void test_clock_set_back_a_little(void **state)
+{
+    (void)state;
+    register_for(90);
+    restarted_after(-1);
+    pass(6000);
+    assert_upstream_quiet();
+}
+
+/* All have expired, to look at the clock: none of them vanishes, and none stays. */
+static void test_clock_set_forward(void **state)
+{
+    const struct aor *a;
+    uint32_t cseq;
+
+    (void)state;
+    register_for(90);
+    cseq = anna()->lease.cseq;
+    a = restarted_after(86400);
+    assert_int_equal(left_s(a), 90);
+    assert_int_equal(aor_first(a)->proved_ms, 1); /* before the machine was started */
+    pass(6000);
+    assert_true(cseq_of(upstream_accepts()) >= cseq + 86400);
+    phone(HOME, "h1", 1000, "Contact: <sip:anna@10.0.0.1:5060>;expires=90\r\n");
+    assert_answer(HOME, 200);
+    assert_int_equal(live_contacts(), 1);
+    pass(91000);
+    assert_int_equal(live_contacts(), 0);
+    assert_register(0);
+}
+
+/* A machine without a clock starts in 1970: all lies far ahead. */
+static void test_clock_lost(void **state)
+{
+    const struct aor *a;
+    uint32_t cseq;
+
+    (void)state;
+    register_for(90);
+    cseq = anna()->lease.cseq;
+    a = restarted_after(-(int)(world.fake.wall_s - 5));
+    assert_in_range(left_s(a), 89, 90);
+    pass(6000);
+    assert_int_equal(cseq_of(upstream_accepts()), cseq + 1);
+    pass(85000);
+    assert_int_equal(live_contacts(), 0);
 }
 
 /* A lease that is held is left alone; one that has run out is registered again, but
@@ -143,9 +204,15 @@ static void test_a_longer_refresh_is_stored(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN(test_what_it_asked_for), IN(test_at_most_phone_expires),
-        IN(test_clock_set_back),    IN(test_leases),
-        IN(test_contact_moved),     IN(test_a_longer_refresh_is_stored),
+        IN(test_what_it_asked_for),
+        IN(test_at_most_phone_expires),
+        IN(test_clock_set_back),
+        IN(test_clock_set_back_a_little),
+        IN(test_clock_set_forward),
+        IN(test_clock_lost),
+        IN(test_leases),
+        IN(test_contact_moved),
+        IN(test_a_longer_refresh_is_stored),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

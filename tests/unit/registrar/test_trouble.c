@@ -461,6 +461,38 @@ static void test_end_in_the_middle(void **state)
 
 #define IN(world, test) cmocka_unit_test_setup_teardown(test, world, end)
 
+/* Its turn came late, and the answer a second after forward-timeout-new: it is not told to
+ * come again while it is being registered. */
+static void test_who_waited_long_is_given_time_for_the_answer(void **state)
+{
+    static struct pbx pbx;
+    const char *answer;
+
+    (void)state;
+    pbx = (struct pbx){0};
+    world.config.upstream[0].rate = 1;
+    world_start();
+    for (unsigned i = 0; i < 15; i++) {
+        char user[16], lines[64];
+
+        snprintf(user, sizeof user, "f%u", i);
+        snprintf(lines, sizeof lines, "Contact: <sip:%s@10.0.0.3:7000>\r\n", user);
+        phone_of(user, THIRD, user, 1, lines);
+    }
+    phone(HOME, "h1", 1, CONTACT_HOME);
+    run(&pbx, 14500);
+    pbx.silent = true; /* its own REGISTER leaves now, and gets its answer late */
+    run(&pbx, 1700);
+    pbx.silent = false;
+    run(&pbx, 4000);
+    do
+        answer = to_phone(HOME);
+    while (answer && status_of(answer) == 100);
+    assert_non_null(answer);
+    assert_int_equal(status_of(answer), 200);
+    assert_int_equal(live_contacts(), 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -472,6 +504,7 @@ int main(void)
         IN(upstream, test_a_flood_of_credentials),
         IN(upstream, test_timer_f_answers),
         IN(upstream, test_503_for_a_known_phone),
+        IN(unstarted, test_who_waited_long_is_given_time_for_the_answer),
         IN(unstarted, test_rate_limit),
         IN(unstarted, test_repeats_are_paced),
         IN(unstarted, test_too_many),
