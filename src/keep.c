@@ -122,7 +122,7 @@ static const char *place_name(char room[NAME_ROOM + 8], const struct config_upst
     return room;
 }
 
-/* What the last end has left. Until the next one it is not known whether it is so. */
+/* What the last end has left. */
 static void recall_place(struct keep *k, unsigned upstream)
 {
     const struct config_upstream *up = &k->config->upstream[upstream];
@@ -132,15 +132,33 @@ static void recall_place(struct keep *k, unsigned upstream)
     struct address was;
 
     store_note(k->store, place_name(name, up), before);
-    if (!before[0])
-        return;
     if (up->host && address_parse(span_make(before, strcspn(before, " ")), 0, &was)) {
         put_place(same, &was, up);
         if (strcmp(before, same) == 0)
             core_place(k->core, upstream, &was);
     }
-    if (!store_set_note(k->store, name, ""))
+}
+
+/* Until the end it is not known what holds then. */
+static void forget_place(struct keep *k, unsigned upstream)
+{
+    char name[NAME_ROOM + 8];
+
+    if (!store_set_note(k->store, place_name(name, &k->config->upstream[upstream]), ""))
         say(k, LOG_ERROR, "event=store_failed reason=\"a note could not be written\"");
+}
+
+/* Our contact there, and what its note is called. False: it has none yet. */
+static bool contact_now(const struct keep *k, unsigned upstream, char name[NAME_ROOM + 8],
+                        char now[STORE_NOTE_MAX])
+{
+    struct buf out = buf_make(now, STORE_NOTE_MAX - 1);
+
+    if (!core_contact_at(k->core, upstream, &out))
+        return false;
+    now[out.n] = '\0';
+    snprintf(name, NAME_ROOM + 8, "contact:%s", k->config->upstream[upstream].name);
+    return true;
 }
 
 /* Without it all leases are registered anew at the next start. */
@@ -155,6 +173,8 @@ static void note_place(struct keep *k, unsigned upstream)
         return;
     put_place(now, &at, up);
     (void)store_set_note(k->store, place_name(name, up), now);
+    if (contact_now(k, upstream, name, now)) /* another one than at start, if it has moved */
+        (void)store_set_note(k->store, name, now);
 }
 
 /* ---- what the world and the thread say to each other --------------------------- */
@@ -215,12 +235,9 @@ static void compare_contact(struct keep *k, unsigned upstream)
     char now[STORE_NOTE_MAX];
     char before[STORE_NOTE_MAX];
     char line[LINE_ROOM];
-    struct buf out = buf_make(now, sizeof now - 1);
 
-    if (!core_contact_at(k->core, upstream, &out))
+    if (!contact_now(k, upstream, name, now))
         return;
-    now[out.n] = '\0';
-    snprintf(name, sizeof name, "contact:%s", k->config->upstream[upstream].name);
     store_note(k->store, name, before);
     if (before[0] && strcmp(before, now) != 0) {
         core_contact_moved(k->core, upstream);
@@ -237,8 +254,10 @@ static void compare_contact(struct keep *k, unsigned upstream)
 
 bool keep_begin(struct keep *k, FILE *errors)
 {
-    for (unsigned i = 0; i < k->config->upstream_count; i++)
+    for (unsigned i = 0; i < k->config->upstream_count; i++) {
         compare_contact(k, i);
+        forget_place(k, i);
+    }
     k->writer = writer_new(k->store);
     if (k->writer &&
         world_keep(k->world, &(struct world_store){k, give, writer_fd(k->writer), ready}))

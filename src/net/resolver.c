@@ -293,6 +293,7 @@ static void tell(struct resolver_ask *a)
 
     close_channel(a);
     a->state = RESOLVER_IDLE;
+    a->resolver->busy--;
     if (a->answer.end == RESOLVED_FOUND)
         a->last = a->answer;
     r->handler.resolved(r->handler.self, (unsigned)(a - r->asks), &a->answer);
@@ -334,11 +335,12 @@ void resolver_ask(struct resolver *r, unsigned asker, const char *name, uint16_t
     a->name = name;
     a->port = port;
     a->state = RESOLVER_WANTED;
+    r->busy++;
 }
 
 void resolver_turn(struct resolver *r, uint64_t now_ms)
 {
-    for (unsigned i = 0; i < RESOLVER_ASKERS; i++) {
+    for (unsigned i = 0; r->busy && i < RESOLVER_ASKERS; i++) {
         struct resolver_ask *a = &r->asks[i];
 
         if (a->state == RESOLVER_IDLE)
@@ -377,7 +379,7 @@ uint64_t resolver_next_ms(const struct resolver *r, uint64_t now_ms)
 {
     uint64_t next_ms = UINT64_MAX;
 
-    for (unsigned i = 0; i < RESOLVER_ASKERS; i++) {
+    for (unsigned i = 0; r->busy && i < RESOLVER_ASKERS; i++) {
         uint64_t one_ms = next_of(&r->asks[i], now_ms);
 
         if (one_ms < next_ms)

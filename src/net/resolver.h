@@ -72,6 +72,7 @@ struct resolver {
     struct resolver_settings settings;
     struct resolver_handler handler;
     struct loop *loop;
+    unsigned busy; /* asks that are not IDLE */
     struct resolver_ask asks[RESOLVER_ASKERS];
 };
 

@@ -79,7 +79,7 @@ static int check_target(const struct proxy *p, const struct inspected *r, const 
 }
 
 /* An upstream that challenges calls is asked by anybody, about our domains and
- * its own address. */
+ * its own address or name. */
 static bool stranger_may(const struct proxy *p, const struct inspected *r, const struct upstream *u)
 {
     struct address host;
@@ -87,8 +87,10 @@ static bool stranger_may(const struct proxy *p, const struct inspected *r, const
     if (!u->config->challenges_calls || !is_sip(&r->ruri))
         return false;
     memset(&host, 0, sizeof host);
+    if (u->config->host && span_ieq(r->ruri.host, span_of(u->config->host)))
+        return true;
     return config_serves(p->config, r->ruri.host) ||
-           (sip_host_address(r->ruri.host, &host) && address_same_host(&host, &u->flow.peer));
+           (sip_host_address(r->ruri.host, &host) && name_hosts(u, &host));
 }
 
 int policy_phone_request(const struct proxy *p, const struct inspected *r, const struct flow *from,

@@ -42,10 +42,10 @@ static bool path_address(const struct sip_uri *uri, struct address *out)
 static bool is_upstreams(const struct proxy *p, const struct binding *b, const struct address *a)
 {
     for (unsigned i = 0; i < p->upstreams->count; i++) {
-        const struct address *upstream = &p->upstreams->list[i].flow.peer;
+        const struct upstream *u = &p->upstreams->list[i];
 
-        if (address_equal(upstream, a) ||
-            (address_same_host(upstream, a) && !address_same_host(&b->flow.peer, a)))
+        if (address_equal(&u->flow.peer, a) || name_holds(u, a) ||
+            (name_hosts(u, a) && !address_same_host(&b->flow.peer, a)))
             return true;
     }
     return false;

@@ -192,7 +192,7 @@ void name_start(struct upstream *u)
     if (!u->config->host)
         return;
     if (!upstream_is_placed(u))
-        runtime_log(u->all->rt, LOG_WARN, "name_awaited",
+        runtime_log(u->all->rt, LOG_INFO, "name_awaited",
                     "upstream=%s host=%s until=\"its address is known; until then it counts as "
                     "down\"",
                     u->config->name, u->config->host);
@@ -223,6 +223,16 @@ bool name_holds(const struct upstream *u, const struct address *a)
 
     return place_of(n, a) < n->count ||
            (u->all->rt->now_ms < n->left_until_ms && address_equal(&n->left, a));
+}
+
+bool name_hosts(const struct upstream *u, const struct address *a)
+{
+    const struct upstream_name *n = &u->name;
+
+    for (unsigned i = 0; i < n->count; i++)
+        if (address_same_host(&n->known[i], a))
+            return true;
+    return address_same_host(&u->flow.peer, a);
 }
 
 void name_target(const struct upstream *u, const struct sip_uri *uri, struct address *out)

@@ -50,6 +50,9 @@ void name_silent(struct upstream *u);
 /* Is it one of the addresses that its name stands for, or that it has just left? */
 bool name_holds(const struct upstream *u, const struct address *a);
 
+/* Is it on the host of one of these, or of where it is, whatever the port? */
+bool name_hosts(const struct upstream *u, const struct address *a);
+
 /* Of an upstream with a name: the address of this URI (a remote target) if it is one of
  * those and of the same family, else where it is: what belongs to a call goes where that
  * call is. */

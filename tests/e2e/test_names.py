@@ -8,7 +8,7 @@ from toolkit.dns import A, SRV, Dns
 from toolkit.endpoint import poll
 from toolkit.house import House
 from toolkit.main_registrar import MainRegistrar
-from toolkit.midreg import command
+from toolkit.midreg import command, free_port, has_ipv6
 
 NAME = "pbx.example.net"
 
@@ -163,6 +163,7 @@ def test_after_a_crash_it_is_not_known_where_the_leases_are(house):
     house.midreg.wait_log("event=upstream_up")
     house.registered("al")
     house.restart()
+    house.registered("bo")  # it runs
     house.midreg.kill()
     house.midreg = house.run(house.midreg.config_file)
     house.registrar.wait_register("al", count=2)
@@ -283,3 +284,57 @@ def test_when_it_moves_another_bridges_the_gap(spare_house):
     poll(lambda: other.contacts("al") and not house.spare.contacts("al"), "it is where the name leads", 15)
     answers.append(phone.register().status)
     assert set(answers) == {200}
+
+
+def test_a_connection_to_where_the_name_leads_bears_the_upstreams_own_address(house):
+    own, listener = free_port(), house.registrar.listen()
+    house.dns.address(NAME, "127.0.0.1")
+    house.start(resolver=house.dns.hostport, upstream={
+        "address": named(house), "challenges-calls": True, "sources": ["127.0.0.1"],
+        "listen": ["%s:127.0.0.1:%d" % (transport, own) for transport in ("udp", "tcp")]})
+    house.midreg.wait_log("event=upstream_up")
+    al = house.registered("al")
+
+    def large_call():
+        call = al.call("sip:100@example.com", headers=[("X-Large", "x" * 3000)])
+        request = house.registrar.wait_request("INVITE", call.call_id)
+        house.registrar.reply(request, 486)
+        assert call.final().status == 486
+        return request
+    large_call()
+    connection = listener.wait_connection()
+    request = poll(lambda: next((r for r in [large_call()] if r.source is connection), None), "it comes by TCP")
+    assert request.get("via").startswith("SIP/2.0/TCP 127.0.0.1:%d;" % own)
+
+
+def test_strangers_may_call_by_the_name_of_one_that_challenges_calls(house):
+    house.dns.address(NAME, "127.0.0.1")
+    house.start(upstream={"address": named(house), "challenges-calls": True}, resolver=house.dns.hostport)
+    house.midreg.wait_log("event=upstream_up")
+    call = house.phone("stranger").call("sip:100@%s" % NAME)
+    request = house.registrar.wait_request("INVITE", call.call_id)
+    house.registrar.reply(request, 486)
+    assert call.final().status == 486
+    elsewhere = house.phone("stranger").call("sip:100@other.example.net")
+    assert elsewhere.final().status == 403
+
+
+@pytest.mark.skipif(not has_ipv6(), reason="no IPv6 here")
+def test_a_move_to_the_other_family(house):
+    """Our contact there is another one, and known after a restart."""
+    house.dns.address(NAME, "127.0.0.1")
+    house.begin(named(house), store="sqlite", listen=["udp:127.0.0.1:%d" % house.port, "udp:[::1]:%d" % house.port])
+    house.midreg.wait_log("event=upstream_up")
+    phone = house.registered("al")
+    house.restart()  # now the contact is noted
+    other = second_registrar(house, "::1")
+    house.dns.address(NAME, "::1")
+    poll(lambda: other.contacts("al"), "the lease is at the new address", 15)
+    assert "@[::1]:%d" % house.port in other.contacts("al")[0]
+    phone.accept(phone.wait_invite(other.call("al")))
+    house.midreg.wait_log("event=reload_ended")
+    registers = other.of("al")
+    house.restart()
+    house.registered("bo")
+    assert other.contacts("bo") and other.of("al") == registers
+    assert "contact_moved" not in house.midreg.output and "upstream_moved" not in house.midreg.output

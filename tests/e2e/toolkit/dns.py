@@ -25,9 +25,10 @@ class Dns:
 
     # -- what it knows -----------------------------------------------------------------------
     def address(self, name, *hosts, ttl=1):
-        """The name's A records; without hosts it has none."""
+        """The name's A and AAAA records; without hosts it has none."""
         with self.news:
-            self.records[name, A] = [(ttl, socket.inet_aton(host)) for host in hosts]
+            self.records[name, A] = [(ttl, socket.inet_aton(host)) for host in hosts if ":" not in host]
+            self.records[name, AAAA] = [(ttl, socket.inet_pton(socket.AF_INET6, host)) for host in hosts if ":" in host]
 
     def service(self, name, *targets, ttl=1):
         """The SRV records for SIP over UDP; each target: (priority, weight, port, name)."""

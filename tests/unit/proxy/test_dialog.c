@@ -443,6 +443,17 @@ static void a_connection_does_not_outlive_a_restart(void **state)
     free(fields);
 }
 
+/* After a restart, say. */
+static void a_main_registrar_whose_address_is_not_known(void **state)
+{
+    struct stage *s = *state;
+    char *fields = dialog(s);
+
+    s->upstreams.list[0].flow.peer = (struct address){0};
+    ends_with(s, AL_1, "BYE", fields, "SIP/2.0 430 ");
+    free(fields);
+}
+
 static void a_token_for_a_listener_that_is_no_more(void **state)
 {
     struct stage *s = *state;
@@ -478,6 +489,7 @@ int main(void)
         IN_STAGE(a_strict_router_gets_what_it_wants),
         IN_STAGE(a_dialog_over_a_connection),
         IN_STAGE(a_connection_does_not_outlive_a_restart),
+        IN_STAGE(a_main_registrar_whose_address_is_not_known),
         IN_STAGE(a_token_for_a_listener_that_is_no_more),
     };
 

@@ -64,6 +64,16 @@ static void a_call_of_a_phone_goes_up_with_its_challenge_down(void **state)
     assert_int_equal(stage_count(s, COUNTER_BRANCHES), 0);
 }
 
+static void nothing_goes_up_before_it_is_known_where(void **state)
+{
+    struct stage *s = *state;
+
+    stage_phone(s, AL, AL_1, 1000);
+    s->upstreams.list[0].flow.peer = (struct address){0};
+    refused(s, AL_1, "INVITE", BO, "", "SIP/2.0 480 ");
+    assert_int_equal(s->fake.sent_count, 1);
+}
+
 static void all_methods_and_targets_of_a_proved_phone_pass(void **state)
 {
     struct stage *s = *state;
@@ -210,6 +220,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         IN_STAGE(a_call_of_a_phone_goes_up_with_its_challenge_down),
+        IN_STAGE(nothing_goes_up_before_it_is_known_where),
         IN_STAGE(all_methods_and_targets_of_a_proved_phone_pass),
         IN_STAGE(strangers_and_liars_are_refused),
         IN_STAGE(an_unproved_flow_is_no_proof),

@@ -123,6 +123,32 @@ static void not_even_then_to_the_main_registrar_itself(void **state)
     stage_none(s, PBX, "INVITE");
 }
 
+static void name_leads_to(struct stage *s, const char *address)
+{
+    struct upstream_name *name = &s->upstreams.list[0].name;
+
+    assert_true(address_parse(span_of(address), 0, &name->known[0]));
+    name->count = 1;
+}
+
+/* Nor to another address that its name leads to. */
+static void nor_to_where_else_its_name_leads(void **state)
+{
+    static const char *const paths[] = {"<sip:10.0.0.6:5080;lr>", "<sip:10.0.0.6;lr>"};
+    struct flow beside = fake_flow("10.0.0.6:40000");
+
+    for (size_t i = 0; i < 2; i++) {
+        name_leads_to(*state, "10.0.0.6:5080");
+        behind(*state, paths[i], NULL);
+        goes(*state, EDGE, CONTACT, paths[i]);
+        stage_fini(state);
+        stage_init(state);
+    }
+    name_leads_to(*state, "10.0.0.6:5080");
+    behind(*state, paths[0], &beside);
+    goes(*state, "10.0.0.6:40000", CONTACT, paths[0]);
+}
+
 static void a_strict_router_gets_the_contact_as_last_route(void **state)
 {
     struct stage *s = *state;
@@ -217,6 +243,7 @@ int main(void)
         IN_STAGE(each_path_leads_somewhere),
         IN_STAGE(an_edge_may_live_beside_the_main_registrar),
         IN_STAGE(not_even_then_to_the_main_registrar_itself),
+        IN_STAGE(nor_to_where_else_its_name_leads),
         IN_STAGE(a_strict_router_gets_the_contact_as_last_route),
         IN_STAGE(headers_and_method_stay_behind),
         IN_STAGE(nor_do_they_go_into_a_route),
