@@ -5,6 +5,7 @@
 #include "registrar/events.h"
 
 #include "registrar/driver.h"
+#include "registrar/lease.h"
 #include "world.h"
 
 #include <setjmp.h>
@@ -150,6 +151,8 @@ static void test_flushed_when_the_last_one_leaves(void **state)
     leaves(2);
     assert_flush();
     assert_true(lease_possible(&anna()->lease, world.fake.rt.now_ms)); /* it has not said so yet */
+    lease_settle(world.registrar, anna()->hash);
+    assert_int_equal(sockets.list[0].count, 0); /* it is asked once */
     answers("+OK flushing");
     assert_int_equal(counted(COUNTER_LEASE_REMOVED), 1);
     assert_int_equal(counted(COUNTER_LEASE_LAPSED), 0);
@@ -225,8 +228,11 @@ static void test_needless_when_a_phone_is_back(void **state)
     assert_non_null(command()); /* bob's */
     leaves(2);
     assert_null(command());
-    registered(3);
+    phone(HOME, "h1", 3, CONTACT_HOME); /* on its way up */
     answers("+OK");
+    assert_null(command());
+    upstream_accepts();
+    assert_answer(HOME, 200);
     assert_null(command());
     assert_true(lease_held(&anna()->lease, world.fake.rt.now_ms));
     assert_int_equal(counted(COUNTER_LEASE_REMOVED), 1);
