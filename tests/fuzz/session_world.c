@@ -230,12 +230,22 @@ static bool journal_submit(void *world, struct span images)
     return !w->journal_held;
 }
 
+static bool begins_with(struct span line, const char *text)
+{
+    return line.n >= strlen(text) && memcmp(line.p, text, strlen(text)) == 0;
+}
+
 /* A line of log is one line, whatever strangers wrote. */
 static void log_line(void *world, enum log_level level, struct span line)
 {
-    (void)world;
+    struct session_world *w = world;
+
     (void)level;
     CHECK(line.n);
+    if (begins_with(line, "event=store_behind"))
+        w->store_behind = true;
+    else if (begins_with(line, "event=store_caught_up"))
+        w->store_behind = false;
     for (size_t i = 0; i < line.n; i++)
         CHECK((uint8_t)line.p[i] >= ' ' && line.p[i] != 0x7f);
 }

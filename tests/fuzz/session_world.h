@@ -89,6 +89,7 @@ struct session_world {
     unsigned sayings;
 
     bool journal_held;
+    bool store_behind;  /* the alarm is up: answers do not wait for the disk */
     struct span images; /* that are being written */
     struct disk disk;
     bool streams_refused;
