@@ -264,9 +264,14 @@ bool core_restore(struct core *c, const struct aor *image)
 {
     struct aor *a = location_restore(&c->location, image);
 
-    if (a)
-        registrar_restored(c->registrar, a);
-    return a != NULL;
+    if (!a)
+        return false;
+    registrar_restored(c->registrar, a);
+    if (image->hash != a->hash) { /* of another secret: it is kept under its number here */
+        journal_note(&c->journal, image->hash);
+        journal_change(&c->journal, a);
+    }
+    return true;
 }
 
 bool core_contact_at(const struct core *c, unsigned i, struct buf *out)

@@ -49,17 +49,27 @@ static void name_all(struct keep *k, const struct config *c)
     k->names = (struct store_names){c->listen_count, k->name, c->upstream_count, k->upstream};
 }
 
+bool keep_path(const struct config *c, char *path, FILE *errors)
+{
+    int n = c->store_path ? snprintf(path, PATH_MAX, "%s", c->store_path)
+                          : snprintf(path, PATH_MAX, "%s/" FILE_NAME, c->state_dir);
+
+    if (n >= 0 && n < PATH_MAX)
+        return true;
+    fprintf(errors, "%s: the path is too long\n", c->store_path ? "store" : "state-dir");
+    return false;
+}
+
 static struct store *open_store(struct keep *k, const struct config *c, FILE *errors)
 {
     char path[PATH_MAX];
 
-    if (c->store_path) {
-        k->lock = lock_take_store(c->store_path, errors);
-        return k->lock >= 0 ? store_open(c->store_path, &k->names, errors) : NULL;
-    }
-    if ((size_t)snprintf(path, sizeof path, "%s/" FILE_NAME, c->state_dir) >= sizeof path) {
-        fprintf(errors, "state-dir: the path is too long\n");
+    if (!keep_path(c, path, errors))
         return NULL;
+    if (c->store_path) {
+        k->lock = lock_take_store(path, errors);
+        if (k->lock < 0)
+            return NULL;
     }
     return store_open(path, &k->names, errors);
 }

@@ -20,6 +20,8 @@ struct keep;
  */
 struct keep *keep_open(const struct config *config, struct world *world, struct core *core,
                        FILE *errors);
+/* Where the store of this configuration is, in `path` (PATH_MAX bytes). False as above. */
+bool keep_path(const struct config *config, char *path, FILE *errors);
 /* After core_start(), before the first turn: leases for another address of ours are
  * seen to, and the thread that writes is started. False as above. */
 bool keep_begin(struct keep *k, FILE *errors);

@@ -6,9 +6,11 @@
  */
 #include "admin/cli.h"
 #include "config/config.h"
+#include "exchange.h"
 #include "run.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #define DEFAULT_CONFIG "/etc/midreg/midreg.conf"
 
@@ -29,6 +31,8 @@ static const char usage[] =
     "  midreg reload          register the leases again, paced, and show how far it is;\n"
     "                         --upstream NAME, --aor AOR, --rate N a second, --dry-run,\n"
     "                         --stop. Ctrl-C ends the showing only\n"
+    "  midreg export [FILE]   write all registrations as JSON lines, to FILE or stdout\n"
+    "  midreg import FILE     read them, while midreg does not run; --replace\n"
     "  midreg version         print the version\n"
     "  midreg help            print this\n"
     "\n"
@@ -100,6 +104,50 @@ static int command_defaults(int count, char **arguments)
     return done();
 }
 
+/* -c FILE and words, of which `*word` takes one. 0, or what it ends with. */
+static int read_words(const char *name, int count, char **arguments, const char **path,
+                      const char **word, bool *replace)
+{
+    for (int i = 0; i < count; i++) {
+        if (strcmp(arguments[i], "-c") == 0 && i + 1 == count)
+            return wrong_usage("-c needs a file", NULL);
+        if (strcmp(arguments[i], "-c") == 0)
+            *path = arguments[++i];
+        else if (replace && strcmp(arguments[i], "--replace") == 0)
+            *replace = true;
+        else if (arguments[i][0] == '-' && arguments[i][1])
+            return wrong_usage("this command knows no", arguments[i]);
+        else if (*word)
+            return wrong_usage("that is one argument too many:", arguments[i]);
+        else
+            *word = arguments[i];
+    }
+    return replace && !*word ? wrong_usage("a file is missing after", name) : 0;
+}
+
+static int command_export(int count, char **arguments)
+{
+    const char *path = DEFAULT_CONFIG;
+    const char *out = NULL;
+    int code = read_words("export", count, arguments, &path, &out, NULL);
+
+    if (code)
+        return code;
+    return exchange_export(path, out) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
+static int command_import(int count, char **arguments)
+{
+    const char *path = DEFAULT_CONFIG;
+    const char *in = NULL;
+    bool replace = false;
+    int code = read_words("import", count, arguments, &path, &in, &replace);
+
+    if (code)
+        return code;
+    return exchange_import(path, in, replace) ? EXIT_SUCCESS : EXIT_FAILURE;
+}
+
 static int command_version(int count, char **arguments)
 {
     if (count)
@@ -120,9 +168,10 @@ static const struct {
     const char *name;
     int (*run)(int count, char **arguments);
 } commands[] = {
-    {"run", command_run},         {"check", command_check}, {"defaults", command_defaults},
-    {"version", command_version}, {"help", command_help},   {"--version", command_version},
-    {"--help", command_help},     {"-h", command_help},
+    {"run", command_run},       {"check", command_check},       {"defaults", command_defaults},
+    {"export", command_export}, {"import", command_import},     {"version", command_version},
+    {"help", command_help},     {"--version", command_version}, {"--help", command_help},
+    {"-h", command_help},
 };
 
 int main(int argc, char **argv)

@@ -44,7 +44,7 @@ enum location_added location_ensure(struct location *l, struct span aor, struct 
  * Puts a stored record (location/image.h) back, before anything is received; times
  * are turned from the wall's clock to the machine's. Its connections are gone:
  * what lay on them cannot be reached. `hash` is found anew, as the secret may be
- * another one. NULL: no memory, a collision, or it is there already.
+ * another one than the image's was. NULL: no memory, a collision, or it is there already.
  */
 struct aor *location_restore(struct location *l, const struct aor *image);
 

@@ -142,6 +142,7 @@ static bool read_aor(struct rows *r, sqlite3_value **row)
     if (!a)
         return false;
     memset(a, 0, n);
+    a->hash = (uint64_t)r->id;
     a->text_n = (uint16_t)aor.n;
     a->to_n = (uint16_t)to.n;
     a->next_binding_id = number_at(row, 3);
