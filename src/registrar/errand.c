@@ -180,18 +180,25 @@ static void arm_pacer(struct registrar *r, struct pacer *pacer)
         wheel_arm(&r->rt->wheel, &pacer->timer, TIMER_PACER, due_ms);
 }
 
+/* A phone's REGISTER goes to what is its home when it goes. */
+static void aim(struct errand *e)
+{
+    struct aor *a = location_find(e->r->with.location, e->hash);
+
+    if (!a || e->own)
+        return;
+    home_move(e->r, &a);
+    e->upstream = a->lease.upstream;
+}
+
 /* Sends the errand, or has it wait for its turn. False: it is over (answered,
  * dropped), the lane has changed. */
 static bool pace(struct errand *e)
 {
     struct registrar *r = e->r;
-    struct aor *a = location_find(r->with.location, e->hash);
 
     e->state = ERRAND_WAITING;
-    if (a && !e->own) {
-        home_move(r, &a);
-        e->upstream = a->lease.upstream;
-    }
+    aim(e);
     struct pacer *pacer = errand_pacer(e);
 
     demand_watch(r, e->upstream);
@@ -279,6 +286,8 @@ static void lane_run(struct registrar *r, uint64_t hash)
     struct errand *e = lane_first(r, hash);
 
     while (e) {
+        if (!lane_in_flight(e))
+            aim(e);
         if (lane_in_flight(e) || !lane_may_start(r, e)) {
             e = e->next;
             continue;
@@ -483,6 +492,7 @@ static struct errand *admit(struct registrar *r, struct server_tx *tx, struct ao
 
     if (!e)
         return NULL;
+    aim(e);
     e->server = tx->handle;
     e->source = rq->flow.peer;
     e->credentials = rq->credentials;
