@@ -299,9 +299,9 @@ void core_place(struct core *c, unsigned i, const struct address *was)
         name_was(&c->upstreams.list[i], was);
 }
 
-void core_contact_moved(struct core *c, unsigned i)
+void core_contact_moved(struct core *c, unsigned i, const struct address *before)
 {
-    registrar_contact_moved(c->registrar, &c->upstreams.list[i]);
+    registrar_contact_moved(c->registrar, &c->upstreams.list[i], before);
 }
 
 void core_drain(struct core *c)

@@ -58,7 +58,7 @@ bool core_place_at(const struct core *c, unsigned i, struct address *out);
 /* That was so before the restart: it is believed to be there still. Before core_start(). */
 void core_place(struct core *c, unsigned i, const struct address *was);
 /* It was another one before the restart (registrar_contact_moved()). */
-void core_contact_moved(struct core *c, unsigned i);
+void core_contact_moved(struct core *c, unsigned i, const struct address *before);
 /* Fires due timers; returns the monotonic millisecond at which the next turn
  * must happen at the latest, UINT64_MAX: no deadline. */
 uint64_t core_end(struct core *c);

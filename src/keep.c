@@ -245,16 +245,19 @@ static void compare_contact(struct keep *k, unsigned upstream)
     char now[STORE_NOTE_MAX];
     char before[STORE_NOTE_MAX];
     char line[LINE_ROOM];
+    struct address was;
 
     if (!contact_now(k, upstream, name, now))
         return;
     store_note(k->store, name, before);
     if (before[0] && strcmp(before, now) != 0) {
-        core_contact_moved(k->core, upstream);
+        if (!address_parse(span_of(before), 0, &was))
+            was = (struct address){0};
+        core_contact_moved(k->core, upstream, &was);
         snprintf(
             line, sizeof line,
             "event=contact_moved upstream=%s before=%s now=%s remedy=\"none needed: all leases "
-            "are registered anew; the old contacts lapse\"",
+            "are registered anew, and the old contacts removed\"",
             k->config->upstream[upstream].name, before, now);
         say(k, LOG_WARN, line);
     }

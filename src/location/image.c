@@ -29,6 +29,7 @@ static void put_binding(struct binding *to, const struct binding *from, int64_t 
 static void put_lease(struct lease *l, int64_t ahead_ms)
 {
     l->next_ms = 0;
+    l->stale = 0;
     l->refused_in = 0;
     l->until_ms = on_the_wall(l->until_ms, ahead_ms);
     l->may_ms = on_the_wall(l->may_ms, ahead_ms);

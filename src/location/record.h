@@ -28,7 +28,8 @@ enum lease_means { MEANS_UNKNOWN, MEANS_ACL, MEANS_NONE };
  */
 struct lease {
     uint64_t until_ms : 48;   /* 0: nothing granted */
-    uint64_t means : 8;       /* enum lease_means */
+    uint64_t means : 7;       /* enum lease_means */
+    uint64_t stale : 1;       /* what it may hold is a contact at our address of before */
     uint64_t failures : 8;    /* own attempts that failed in a row */
     uint64_t may_ms : 48;     /* never before until_ms */
     uint64_t refused : 8;     /* own refreshes refused (403, 404) in a row */

@@ -164,7 +164,7 @@ void errand_accepted(struct errand *e, struct aor *a, const struct sip_message *
         lease_learn(r, l, MEANS_ACL);
     if (e->removes && granted_s == 0) {
         runtime_count(r->rt, COUNTER_LEASE_REMOVED);
-        if (l == &a->lease)
+        if (l == &a->lease && aor_live_count(a, r->rt->now_ms) == 0)
             news_add(&r->with.location->news, a->hash, 0);
     } else if (e->own) {
         runtime_count(r->rt, COUNTER_LEASE_REFRESHED);

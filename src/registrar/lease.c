@@ -66,6 +66,7 @@ void lease_granted(struct registrar *r, struct aor *a, struct lease *l, uint32_t
         l->until_ms = r->rt->now_ms + (uint64_t)granted_s * 1000;
     l->may_ms = l->until_ms;
     l->next_ms = 0;
+    l->stale = 0;
     if (granted_s)
         l->failures = 0;
     l->refused = 0;
@@ -164,6 +165,8 @@ void lease_own_failed(struct registrar *r, struct aor *a, struct lease *l, bool 
     uint64_t obeyed_ms = (uint64_t)retry_after_s * 1000;
 
     runtime_count(r->rt, COUNTER_LEASE_FAILED);
+    if (status)
+        l->stale = 0; /* it does not remove what was there before: that lapses */
     if (status == 401 || status == 407) {
         lease_learn(r, l, MEANS_NONE);
         if (l->means == MEANS_NONE)
@@ -268,10 +271,17 @@ static bool is_needed_still(struct registrar *r, const struct aor *a, const stru
     return live && l != &a->lease && !lease_held(&a->lease, r->rt->now_ms);
 }
 
+/* A stale one is removed first, as a main registrar that keeps one contact for each user, or
+ * each Call-ID, would take the new one away with it. */
+static bool is_wanted(struct registrar *r, const struct aor *a, const struct lease *l)
+{
+    return home_wants(r, a, l) && !l->stale;
+}
+
 uint64_t lease_own_action_ms(struct registrar *r, const struct aor *a, const struct lease *l,
                              bool live)
 {
-    bool wanted = live && home_wants(r, a, l);
+    bool wanted = live && is_wanted(r, a, l);
     uint64_t at_ms = 0;
 
     /* One that is down is left alone: once it is back all its leases are seen to. */
@@ -327,7 +337,7 @@ static uint64_t see_to(struct registrar *r, struct aor **record, unsigned i, boo
     uint64_t hash = a->hash;
     uint64_t now_ms = r->rt->now_ms;
     uint64_t again_ms = UINT64_MAX;
-    bool wanted = live && home_wants(r, a, l);
+    bool wanted = live && is_wanted(r, a, l);
 
     if (!wanted && l->means == MEANS_NONE && !a->busy && lease_possible(l, now_ms) &&
         !is_needed_still(r, a, l, live))

@@ -57,6 +57,7 @@ static void put_register(struct buf *out, const struct outgoing *o, const struct
 {
     struct registrar *r = o->r;
     struct aor *a = o->aor;
+    struct lease *l = aor_lease_at(a, o->upstream);
     const struct sip_message *phone = o->phone;
     struct sip_nameaddr to;
     struct sip_fault fault;
@@ -77,9 +78,10 @@ static void put_register(struct buf *out, const struct outgoing *o, const struct
     buf_lit(out, ">\r\nCall-ID: ");
     outgoing_put_call_id(out, r, a, o->upstream);
     buf_lit(out, "\r\nCSeq: ");
-    buf_u64(out, lease_next_cseq(r, aor_lease_at(a, o->upstream)));
+    buf_u64(out, lease_next_cseq(r, l));
     buf_lit(out, " REGISTER\r\nContact: <");
-    contact_put_uri(out, u, aor_text(a), a->hash);
+    contact_put_uri(out, o->expires_s == 0 && l->stale ? &u->contact_before : &u->contact,
+                    aor_text(a), a->hash);
     buf_lit(out, ">;expires=");
     buf_u64(out, o->expires_s);
     buf_lit(out, "\r\nExpires: ");

@@ -499,16 +499,21 @@ void registrar_restored(struct registrar *r, struct aor *a)
               now_ms + RESTORED_AFTER_MS + a->hash % RESTORED_WITHIN_MS);
 }
 
-void registrar_contact_moved(struct registrar *r, const struct upstream *u)
+void registrar_contact_moved(struct registrar *r, struct upstream *u, const struct address *before)
 {
     struct aor *a;
     size_t at = 0;
 
+    u->contact_before = *before;
     while ((a = location_next(r->with.location, &at))) {
         struct lease *l = aor_lease_at(a, (unsigned)(u - r->with.upstreams->list));
 
-        if (l && l->until_ms > r->rt->now_ms)
+        if (!l)
+            continue;
+        if (l->until_ms > r->rt->now_ms)
             l->until_ms = r->rt->now_ms; /* survive-max counts from here */
+        l->stale = before->family != ADDRESS_NONE && l->means == MEANS_ACL &&
+                   lease_possible(l, r->rt->now_ms);
     }
 }
 

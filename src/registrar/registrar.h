@@ -46,9 +46,10 @@ void registrar_restored(struct registrar *r, struct aor *a);
 /*
  * Our contact at this upstream is another one than before the restart (its address,
  * `contact` or `advertise` was changed): the leases that were restored are not of this
- * one, and are registered anew, paced. The old contacts lapse there.
+ * one: each is removed there, where midreg may do that (else it lapses), and registered
+ * anew, paced. `before`: that contact's address, or ADDRESS_NONE.
  */
-void registrar_contact_moved(struct registrar *r, const struct upstream *u);
+void registrar_contact_moved(struct registrar *r, struct upstream *u, const struct address *before);
 
 /* A stream connection is gone: its bindings cannot be reached, and leave after
  * `flow-grace` unless their phones return. */

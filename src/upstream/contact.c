@@ -58,7 +58,7 @@ void contact_put_token(struct buf *out, uint64_t aor_hash)
     base32_put(out, bytes, sizeof bytes);
 }
 
-void contact_put_uri(struct buf *out, const struct upstream *u, struct span aor, uint64_t aor_hash)
+void contact_put_uri(struct buf *out, const struct address *at, struct span aor, uint64_t aor_hash)
 {
     struct span user = aor_user(aor);
 
@@ -68,7 +68,7 @@ void contact_put_uri(struct buf *out, const struct upstream *u, struct span aor,
     else
         contact_put_token(out, aor_hash);
     buf_char(out, '@');
-    address_put(out, &u->contact);
+    address_put(out, at);
     buf_lit(out, ";mr=");
     contact_put_token(out, aor_hash);
 }

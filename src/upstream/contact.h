@@ -14,8 +14,8 @@
 #define CONTACT_TOKEN_SIZE 13
 
 void contact_put_token(struct buf *out, uint64_t aor_hash);
-/* Appends the URI, without angle brackets. */
-void contact_put_uri(struct buf *out, const struct upstream *u, struct span aor, uint64_t aor_hash);
+/* Appends the URI, without angle brackets; `at` is our address in it. */
+void contact_put_uri(struct buf *out, const struct address *at, struct span aor, uint64_t aor_hash);
 
 /*
  * Is this URI our contact for some AOR? By `mr`, and the user being the AOR's

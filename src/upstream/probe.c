@@ -58,7 +58,7 @@ static void build_probe(struct buf *out, struct upstream *u, const struct client
     buf_lit(out, "\r\nCSeq: ");
     buf_u64(out, ++u->probe_cseq);
     buf_lit(out, " REGISTER\r\nContact: <");
-    contact_put_uri(out, u, aor, hash);
+    contact_put_uri(out, &u->contact, aor, hash);
     buf_lit(out, ">;expires=0\r\nExpires: 0\r\nUser-Agent: midreg\r\n");
     sip_put_end(out, SPAN_NONE);
 }

@@ -25,7 +25,8 @@ struct upstream {
     struct flow flow; /* by datagram; upstream_route() tells when it is not this; peer of family
                        * ADDRESS_NONE: not known yet (name.h) */
     struct upstream_stream stream;
-    struct address contact; /* our address in the contacts that it holds */
+    struct address contact;        /* our address in the contacts that it holds */
+    struct address contact_before; /* that before the restart, where leases are stale */
     enum upstream_openness openness;
     enum upstream_openness before_doubt;
     uint64_t doubt_after_ms; /* not doubted again before */

@@ -270,11 +270,14 @@ def test_leases_for_another_contact_of_ours_are_registered_anew(house, again):
     house.midreg.kill()
     house.start(upstream={"contact": "127.0.0.1:%d" % free_port()})
     house.midreg.wait_log(r"event=contact_moved upstream=pbx before=%s:%d now=127" % house.server)
-    moved = house.registrar.wait_register("al", count=2)
+    removal = house.registrar.wait_removed("al", timeout=10)
+    assert removal.contact == first.contact
+    moved = house.registrar.wait_register("al", count=3)
     assert moved.contact != first.contact and moved.request.call_id == first.request.call_id
     again(house)
     house.fence()
-    assert registers(house, "al") == 2 and "contact_moved" not in house.midreg.output
+    assert house.registrar.contacts("al") == [moved.contact]
+    assert registers(house, "al") == 3 and "contact_moved" not in house.midreg.output
     assert al.registered()
 
 

@@ -187,7 +187,7 @@ const char *stage_contact(struct stage *s, const char *aor)
     static char room[256];
     struct buf out = buf_make(room, sizeof room - 1);
 
-    contact_put_uri(&out, &s->upstreams.list[0], span_of(aor),
+    contact_put_uri(&out, &s->upstreams.list[0].contact, span_of(aor),
                     location_hash(&s->location, span_of(aor)));
     room[out.n] = 0;
     return room;

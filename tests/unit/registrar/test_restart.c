@@ -178,7 +178,48 @@ static void test_contact_moved(void **state)
     (void)state;
     register_for(90);
     restarted_after(1);
-    registrar_contact_moved(world.registrar, &world.upstreams.list[0]);
+    struct address before;
+    const char *removal;
+
+    assert_true(address_parse(SPAN("10.1.1.1:5099"), 0, &before));
+    registrar_contact_moved(world.registrar, &world.upstreams.list[0], &before);
+    pass(6000);
+    removal = assert_register(0);
+    assert_non_null(strstr(removal, "Contact: <sip:anna@10.1.1.1:5099;mr="));
+    upstream_grants(removal, 0);
+    assert_non_null(strstr(assert_register(world.config.upstream_expires_s),
+                           "Contact: <sip:anna@127.0.0.1:5060;mr="));
+}
+
+/* One that does not let us remove it is not asked again and again: the new one is there. */
+static void test_contact_moved_and_the_old_one_stays(void **state)
+{
+    struct address before;
+
+    (void)state;
+    register_for(90);
+    restarted_after(1);
+    assert_true(address_parse(SPAN("10.1.1.1:5099"), 0, &before));
+    registrar_contact_moved(world.registrar, &world.upstreams.list[0], &before);
+    pass(6000);
+    upstream_answers(assert_register(0), 403, "");
+    pass(5000);
+    upstream_grants(assert_register(world.config.upstream_expires_s), 3600);
+    pass(60000);
+    assert_upstream_quiet();
+}
+
+/* The main registrar would challenge us. */
+static void test_contact_moved_without_means(void **state)
+{
+    struct address before;
+
+    (void)state;
+    register_for(90);
+    restarted_after(1);
+    anna()->lease.means = MEANS_UNKNOWN;
+    assert_true(address_parse(SPAN("10.1.1.1:5099"), 0, &before));
+    registrar_contact_moved(world.registrar, &world.upstreams.list[0], &before);
     pass(6000);
     assert_register(world.config.upstream_expires_s);
 }
@@ -212,6 +253,8 @@ int main(void)
         IN(test_clock_lost),
         IN(test_leases),
         IN(test_contact_moved),
+        IN(test_contact_moved_and_the_old_one_stays),
+        IN(test_contact_moved_without_means),
         IN(test_a_longer_refresh_is_stored),
     };
 

@@ -40,7 +40,7 @@ static void makes_contact(void **state)
         char room[256];
         struct buf out = buf_make(room, sizeof room - 1);
 
-        contact_put_uri(&out, &u, span_of(row[i].aor), HASH);
+        contact_put_uri(&out, &u.contact, span_of(row[i].aor), HASH);
         assert_false(out.overflow);
         room[out.n] = '\0';
         assert_string_equal(room, row[i].uri);
