@@ -78,9 +78,9 @@ bool location_bury(struct location *l, struct aor *a, uint32_t id, uint32_t cseq
 void location_unbind(struct location *l, struct aor **record, uint32_t id);
 /* Adds a lease at another main registrar than the record has leases at, nothing granted.
  * NULL: no memory, nothing has changed. */
-struct lease *location_add_lease(struct location *l, struct aor **a, unsigned upstream);
+struct lease *location_add_lease(struct location *l, struct aor **record, unsigned upstream);
 /* Takes a lease away that is not at its home. */
-void location_drop_lease(struct location *l, struct aor **a, unsigned upstream);
+void location_drop_lease(struct location *l, struct aor **record, unsigned upstream);
 /* The binding with this id, tombstones included, or NULL. */
 struct binding *location_binding(const struct aor *a, uint32_t id);
 

@@ -71,8 +71,8 @@ static void is_cut(void)
 /* As FreeSWITCH keeps contacts. */
 static void tells_that_it_dropped(const char *uri)
 {
-    char fields[512];
-    char message[768];
+    char fields[1024];
+    char message[1536];
 
     snprintf(fields, sizeof fields,
              "Event-Name: CUSTOM\nEvent-Subclass: sofia%%3A%%3Aexpire\ncontact: %%22%%22 <%s>\n\n",
