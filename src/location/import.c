@@ -10,7 +10,7 @@
 
 struct import {
     struct store *s;
-    sqlite3_stmt *aor, *lease, *binding, *name;
+    sqlite3_stmt *aor, *lease, *binding, *name, *there;
     const char *file;
     unsigned long line;
     FILE *errors;
@@ -151,15 +151,11 @@ static bool insert_inner(struct import *i, sqlite3_stmt *st, const struct transf
 /* By its text: another installation has another number for it. */
 static bool is_there(struct import *i, const json_t *line)
 {
-    sqlite3_stmt *ask = NULL;
-    bool there = false;
+    bool there = bind_value(i->there, 1, json_object_get(line, "aor")) &&
+                 bind_value(i->there, 2, json_object_get(line, "id")) &&
+                 sqlite3_step(i->there) == SQLITE_ROW;
 
-    if (sqlite3_prepare_v2(i->s->db, "SELECT 1 FROM aor WHERE aor = ? OR id = ?", -1, &ask, NULL) ==
-            SQLITE_OK &&
-        bind_value(ask, 1, json_object_get(line, "aor")) &&
-        bind_value(ask, 2, json_object_get(line, "id")))
-        there = sqlite3_step(ask) == SQLITE_ROW;
-    sqlite3_finalize(ask);
+    sqlite3_reset(i->there);
     return there;
 }
 
@@ -249,9 +245,12 @@ static bool begin(struct import *i, bool replace)
 
     if (!run(i, "BEGIN IMMEDIATE") ||
         (replace && !run(i, "DELETE FROM binding; DELETE FROM lease; DELETE FROM aor;"
-                            "DELETE FROM meta WHERE name <> 'schema_version'")))
+                            "DELETE FROM meta WHERE name <> 'schema_version'")) ||
+        !run(i, "CREATE INDEX by_text ON aor (aor)")) /* until the end of the import */
         return false;
-    return (prepare(i->s, &transfer_aor, &i->aor) && prepare(i->s, &transfer_lease, &i->lease) &&
+    return (sqlite3_prepare_v2(i->s->db, "SELECT 1 FROM aor WHERE aor = ? OR id = ?", -1, &i->there,
+                               NULL) == SQLITE_OK &&
+            prepare(i->s, &transfer_aor, &i->aor) && prepare(i->s, &transfer_lease, &i->lease) &&
             prepare(i->s, &transfer_binding, &i->binding) &&
             sqlite3_prepare_v2(i->s->db, name_sql, -1, &i->name, NULL) == SQLITE_OK) ||
            wrong(i, "the store says", sqlite3_errmsg(i->s->db));
@@ -269,8 +268,9 @@ bool transfer_import(struct store *s, FILE *in, const char *name, bool replace,
     sqlite3_finalize(i.lease);
     sqlite3_finalize(i.binding);
     sqlite3_finalize(i.name);
+    sqlite3_finalize(i.there);
     if (fine)
-        fine = run(&i, "COMMIT");
+        fine = run(&i, "DROP INDEX by_text") && run(&i, "COMMIT");
     if (!fine)
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     return fine;
