@@ -146,6 +146,31 @@ static void check_upstream(struct reader *r, const struct config_upstream *up)
     }
 }
 
+/* Of two upstreams: does the same address stand there, or the same name? */
+static bool same_place(const struct config_upstream *a, const struct config_upstream *b)
+{
+    if (a->host || b->host)
+        return a->host && b->host && strcmp(a->host, b->host) == 0 && a->host_port == b->host_port;
+    return a->address.family != ADDRESS_NONE && address_equal(&a->address, &b->address);
+}
+
+/* By its address it is told whose a message is. The first two are told. */
+static void check_addresses(struct reader *r)
+{
+    const struct config *c = r->config;
+
+    for (unsigned i = 1; i < c->upstream_count; i++)
+        for (unsigned k = 0; k < i; k++) {
+            if (!same_place(&c->upstream[k], &c->upstream[i]))
+                continue;
+            reader_mistake(r, config_setting_get_member(r->root, "upstream"),
+                           "upstreams %s and %s have the same address: nobody could tell which of "
+                           "them a message is from; take one of them out",
+                           c->upstream[k].name, c->upstream[i].name);
+            return;
+        }
+}
+
 /* Nobody but midreg itself could register a phone at those that it did not go to. */
 static void check_policy(struct reader *r)
 {
@@ -175,4 +200,5 @@ void reader_check(struct reader *r)
     for (unsigned i = 0; i < c->upstream_count; i++)
         check_upstream(r, &c->upstream[i]);
     check_policy(r);
+    check_addresses(r);
 }

@@ -190,11 +190,12 @@ static void test_not_built_yet(void **state)
         {"listen = [ \"wss:127.0.0.1\" ]\nupstream = { a = { address = \"127.0.0.1:5080\" } }\n",
          "t.conf:1: listen \"wss:127.0.0.1\": wss is not built yet in this version"},
         {"listen = [ \"udp:127.0.0.1\" ]\nupstream = { "
-#define ONE(name) name " = { address = \"127.0.0.1:5080\" }, "
-         ONE("a") ONE("b") ONE("c") ONE("d") ONE("e") ONE("f") ONE("g") ONE("h") ONE("i") ONE("j")
-             ONE("k") ONE("l") ONE("m") ONE("n") ONE("o") ONE("p")
+#define ONE(name, port) name " = { address = \"127.0.0.1:" #port "\" }, "
+         ONE("a", 5080) ONE("b", 5081) ONE("c", 5082) ONE("d", 5083) ONE("e", 5084) ONE("f", 5085)
+             ONE("g", 5086) ONE("h", 5087) ONE("i", 5088) ONE("j", 5089) ONE("k", 5090)
+                 ONE("l", 5091) ONE("m", 5092) ONE("n", 5093) ONE("o", 5094) ONE("p", 5095)
 #undef ONE
-                 "\nq = { address = \"127.0.0.1:5090\" } }\n",
+                     "\nq = { address = \"127.0.0.1:5099\" } }\n",
          "t.conf:3: upstream q is one too many: this version knows 16"},
     };
 
@@ -281,6 +282,10 @@ static void test_contradictions(void **state)
         {"listen = [ \"udp:127.0.0.1\", \"tcp:127.0.0.1\",\n\"tcp:127.0.0.1:5060\" ]\n"
          "upstream = { a = { address = \"127.0.0.1:5080\" } }\n",
          "t.conf:2: listen \"tcp:127.0.0.1:5060\" takes the same port as entry 2"},
+        {"listen = [ \"udp:127.0.0.1\" ]\n\nupstream = { a = { address = \"127.0.0.1:5080\" }, "
+         "b = { address = \"127.0.0.2:5080\" }, c = { address = \"127.0.0.1:5080\" } }\n",
+         "t.conf:3: upstreams a and c have the same address: nobody could tell which of them a "
+         "message is from"},
         {"listen = [ \"udp:127.0.0.1\" ]\npolicy = \"all\"\nupstream = { "
          "a = { address = \"127.0.0.1:5080\" }, b = { address = \"127.0.0.1:5090\", "
          "means = \"none\" } }\n",
