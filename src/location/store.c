@@ -191,6 +191,11 @@ static bool name_upstreams(struct store *s)
     st = NULL;
     done = done &&
            sqlite3_prepare_v2(s->db, "SELECT 1 FROM lease LIMIT 1", -1, &st, NULL) == SQLITE_OK;
+    /* Before schema 2 there was one, which had no number. */
+    if (done && s->version == 1 && s->names->upstreams == 1)
+        done = run(
+            s,
+            "UPDATE aor SET lease_upstream = (SELECT id FROM upstream) WHERE lease_upstream = 0");
     s->has_leases = s->names->upstreams > 1 || (done && sqlite3_step(st) == SQLITE_ROW);
     sqlite3_finalize(st);
     return done;

@@ -21,6 +21,14 @@
 /* How many of an AOR's: beyond them the oldest is forgotten. */
 #define TOMBSTONES_MAX 32
 
+/* lease.c: own refreshes that a main registrar refused in this minute. */
+struct refusals {
+    uint64_t since_ms;
+    unsigned count;  /* of so many leases, each counted once */
+    unsigned before; /* in the minute before that */
+    uint16_t minute; /* its number, never 0; refused_in of a lease */
+};
+
 struct registrar {
     struct registrar_parts with;
     struct runtime *rt;
@@ -38,10 +46,7 @@ struct registrar {
     uint64_t date_s; /* answer.c: the second that date_text tells */
     char date_text[32];
     size_t date_n;
-    uint64_t refusals_since_ms; /* lease.c: own refreshes refused in this minute */
-    unsigned refusals;          /* of so many leases, each counted once */
-    uint16_t refusals_minute;   /* its number, never 0; refused_in of a lease */
-    unsigned refusals_before;   /* in the minute before that */
+    struct refusals refusals[CONFIG_UPSTREAMS_MAX];
 };
 
 /* Decides on the record as it is now. */

@@ -226,6 +226,17 @@ static bool pace(struct errand *e)
     return true;
 }
 
+/* A removal that has waited, of a lease that is wanted again: a phone is back, or the home. */
+static bool is_needless(const struct errand *e)
+{
+    struct registrar *r = e->r;
+    struct aor *a = location_find(r->with.location, e->hash);
+    const struct lease *l = a ? aor_lease_at(a, e->upstream) : NULL;
+
+    return e->own && e->removes && l && !l->stale && home_wants(r, a, l) &&
+           aor_live_count(a, r->rt->now_ms) > 0;
+}
+
 /* Somebody's turn has come. */
 static void on_turn(void *self, struct timer *t)
 {
@@ -237,7 +248,9 @@ static void on_turn(void *self, struct timer *t)
         struct errand *e = (struct errand *)((char *)place - offsetof(struct errand, place));
 
         e->state = ERRAND_WAITING; /* in no queue any more */
-        if (!send_now(e))
+        if (is_needless(e))
+            errand_finish(e);
+        else if (!send_now(e))
             out_of_memory(e);
     }
     arm_pacer(r, pacer);
@@ -513,12 +526,13 @@ static struct errand *admit(struct registrar *r, struct server_tx *tx, struct ao
  * returns, and would hold it up; lease_settle() brings it back if need be. */
 static void recall_removal(struct registrar *r, uint64_t hash)
 {
-    struct errand *e = lane_first(r, hash);
+    struct errand *next;
 
-    while (e && !(e->own && e->removes && e->state == ERRAND_PACED))
-        e = e->next;
-    if (e)
-        errand_drop(e);
+    for (struct errand *e = lane_first(r, hash); e; e = next) {
+        next = e->next;
+        if (e->own && e->removes && e->state == ERRAND_PACED)
+            errand_drop(e);
+    }
 }
 
 void errand_forward(struct registrar *r, const struct sip_message *m, const struct flow *from,
@@ -535,8 +549,10 @@ void errand_forward(struct registrar *r, const struct sip_message *m, const stru
         runtime_log(r->rt, LOG_ERROR, "hash_collision", "aor=%s remedy=\"rename one of the users\"",
                     log_value(&room, rq->aor));
     }
-    if (added == LOCATION_OK)
+    if (added == LOCATION_OK) {
         lease_begin(r, a);
+        home_move(r, &a);
+    }
     struct server_tx *tx =
         added == LOCATION_OK ? server_begin(r->with.transactions, m, from, NULL, NULL) : NULL;
     if (!tx) {
@@ -621,8 +637,6 @@ static void divert(struct errand *e)
     e->state = ERRAND_WAITING;
     if (e->own || !e->answer_by_ms)
         errand_drop(e);
-    else
-        (void)pace(e);
     lane_run(r, hash);
     lease_settle(r, hash);
 }

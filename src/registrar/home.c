@@ -12,11 +12,6 @@ static unsigned target_of(const struct registrar *r, const struct aor *a)
     return (unsigned)(upstreams_of(all, a->hash) - all->list);
 }
 
-struct upstream *home_of(const struct registrar *r, const struct aor *a)
-{
-    return &r->with.upstreams->list[a->lease.upstream];
-}
-
 void home_configure(const struct registrar *r, struct lease *l)
 {
     enum config_means means = r->with.config->upstream[l->upstream].means;
@@ -57,9 +52,10 @@ static bool is_blank(const struct lease *l)
 static void move_in(struct registrar *r, struct lease *new, const struct lease *old)
 {
     uint64_t now_ms = r->rt->now_ms;
+    uint64_t lost_ms = old->until_ms && old->until_ms < now_ms ? old->until_ms : now_ms;
 
-    if (new->until_ms == 0)
-        new->until_ms = old->until_ms < now_ms ? old->until_ms : now_ms;
+    if (!lease_held(new, now_ms) && new->until_ms < lost_ms)
+        new->until_ms = lost_ms;
     if (new->may_ms < new->until_ms)
         new->may_ms = new->until_ms;
     if (new->granted_s == 0)
@@ -73,7 +69,8 @@ void home_move(struct registrar *r, struct aor **a)
 
     if ((*a)->lease.upstream == to)
         return;
-    if (is_blank(&(*a)->lease) && !aor_lease_at(*a, to)) {
+    /* What is on its way is about the lease that is there. */
+    if (is_blank(&(*a)->lease) && !(*a)->busy && !aor_lease_at(*a, to)) {
         (*a)->lease.upstream = (uint8_t)to;
         home_configure(r, &(*a)->lease);
         return;
@@ -93,9 +90,13 @@ void home_move(struct registrar *r, struct aor **a)
 
 void home_settle(struct registrar *r, struct aor **a)
 {
+    const struct upstream *home = &r->with.upstreams->list[(*a)->lease.upstream];
+
     if (r->with.upstreams->count == 1 || aor_live_count(*a, r->rt->now_ms) == 0)
         return;
-    home_move(r, a);
+    /* After a start its name is being looked up: nobody moves for that. */
+    if (upstream_is_placed(home) || home->name.failures > 0)
+        home_move(r, a);
     if (r->with.config->policy != POLICY_ALL)
         return;
     for (unsigned i = 0; i < r->with.upstreams->count; i++)

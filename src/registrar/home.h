@@ -24,9 +24,6 @@ bool home_wants(const struct registrar *r, const struct aor *a, const struct lea
 /* The lease at this main registrar, which is made if there is none. NULL: no memory. */
 struct lease *home_lease_at(struct registrar *r, struct aor **a, unsigned upstream);
 
-/* The record's home. */
-struct upstream *home_of(const struct registrar *r, const struct aor *a);
-
 /* What the configuration says of how midreg can register this lease. */
 void home_configure(const struct registrar *r, struct lease *l);
 

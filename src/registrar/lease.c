@@ -108,25 +108,27 @@ static uint64_t backoff_ms(struct registrar *r, unsigned failures)
  */
 static bool refusals_are_believable(struct registrar *r, struct lease *l)
 {
-    size_t leases = location_of(r)->aors.used;
-    size_t most = leases / 100 > 3 ? leases / 100 : 3;
-    uint64_t age_ms = r->rt->now_ms - r->refusals_since_ms;
+    struct refusals *all = &r->refusals[l->upstream];
+    uint64_t leases = demand_leases(r, l->upstream);
+    uint64_t most = leases / 100 > 3 ? leases / 100 : 3;
+    uint64_t age_ms = r->rt->now_ms - all->since_ms;
     bool first;
 
     if (age_ms >= 60000) {
-        r->refusals_before = age_ms < 120000 ? r->refusals : 0;
-        r->refusals_since_ms = r->rt->now_ms;
-        r->refusals = 0;
-        if (++r->refusals_minute == 0)
-            r->refusals_minute = 1;
+        all->before = age_ms < 120000 ? all->count : 0;
+        all->since_ms = r->rt->now_ms;
+        all->count = 0;
+        if (++all->minute == 0)
+            all->minute = 1;
     }
-    first = l->refused_in != r->refusals_minute;
-    l->refused_in = r->refusals_minute;
-    r->refusals += first;
-    if (first && r->refusals == most + 1 && r->refusals_before <= most)
+    first = l->refused_in != all->minute;
+    l->refused_in = all->minute;
+    all->count += first;
+    if (first && all->count == most + 1 && all->before <= most)
         runtime_log(r->rt, LOG_ERROR, "upstream_refuses",
-                    "remedy=\"the main registrar refuses many leases: check it\"");
-    return r->refusals <= most && r->refusals_before <= most;
+                    "upstream=%s remedy=\"the main registrar refuses many leases: check it\"",
+                    r->with.config->upstream[l->upstream].name);
+    return all->count <= most && all->before <= most;
 }
 
 static void end_aor(struct registrar *r, struct aor *a)
@@ -146,14 +148,16 @@ static void own_refused(struct registrar *r, struct aor *a, struct lease *l)
 
     if (wait_ms == 0 || wait_ms > 30000)
         wait_ms = 30000;
+    /* Who is registered at his home stays, whatever others say of him. */
+    if (l != &a->lease) {
+        l->next_ms = r->rt->now_ms + REFUSED_ELSEWHERE_MS;
+        return;
+    }
     if (!refusals_are_believable(r, l)) {
         l->next_ms = r->rt->now_ms + r->with.config->retry_max_ms;
         return;
     }
-    /* Who is registered at his home stays, whatever others say of him. */
-    if (l != &a->lease)
-        l->next_ms = r->rt->now_ms + REFUSED_ELSEWHERE_MS;
-    else if (++l->refused >= 2)
+    if (++l->refused >= 2)
         end_aor(r, a);
     else
         l->next_ms = r->rt->now_ms + wait_ms;

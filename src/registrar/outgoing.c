@@ -113,7 +113,7 @@ static struct client_tx *prepare(const struct outgoing *o, const struct upstream
 struct client_tx *outgoing_prepare(const struct outgoing *o, struct buf *out)
 {
     struct upstream *u = &o->r->with.upstreams->list[o->upstream];
-    struct client_tx *tx = prepare(o, u, &u->flow, out);
+    struct client_tx *tx = aor_lease_at(o->aor, o->upstream) ? prepare(o, u, &u->flow, out) : NULL;
     struct flow flow;
 
     if (!tx || out->n <= UPSTREAM_DATAGRAM_MAX)

@@ -493,6 +493,9 @@ void registrar_restored(struct registrar *r, struct aor *a)
     }
     for (unsigned i = 0; i <= a->further; i++)
         restore_lease(aor_lease(a, i), now_ms);
+    /* Its home is not in the configuration any more: survive-max counts from now. */
+    if (a->lease.until_ms == 0 && a->bindings)
+        a->lease.until_ms = a->lease.may_ms = now_ms;
     lease_begin(r, a);
     /* Nothing can be sent yet; and not all at once, when it can. */
     wheel_arm(&r->rt->wheel, &a->timer, TIMER_AOR,
@@ -538,9 +541,16 @@ static void on_down(void *self, struct upstream *u)
             reload_take_over(r, &all->list[i], u);
 }
 
+/* What waits for another one that is down need not, any more. */
 static void on_returned(void *self, struct upstream *u)
 {
-    registrar_upstream_lost(self, u, "it did not answer, and is back");
+    struct registrar *r = self;
+    struct upstreams *all = r->with.upstreams;
+
+    registrar_upstream_lost(r, u, "it did not answer, and is back");
+    for (unsigned i = 0; i < all->count; i++)
+        if (!upstream_is_up(&all->list[i]))
+            errands_divert(r, i);
 }
 
 static const struct upstream_user upstream_user = {.down = on_down, .returned = on_returned};
@@ -563,11 +573,11 @@ struct registrar *registrar_new(const struct registrar_parts *parts)
     r->with = *parts;
     r->rt = parts->rt;
     r->upstream_expires_s = parts->config->upstream_expires_s;
-    r->refusals_minute = 1;
     for (unsigned i = 0; i < parts->upstreams->count; i++) {
         pacer_init(&r->pacer[i], parts->config->upstream[i].rate,
                    parts->config->upstream[i].rate_max, r->rt->now_ms);
         demand_init(&r->demand[i], r->rt->now_ms);
+        r->refusals[i].minute = 1;
     }
     slab_init(&r->parked, sizeof(struct parked), PARKED_MAX);
     wheel_handler(&r->rt->wheel, TIMER_AOR, on_aor_timer, r);

@@ -151,33 +151,24 @@ static enum reloaded reload_lease(struct registrar *r, struct reload *l, struct 
 
 /* ---- the walk ------------------------------------------------------------------------ */
 
-/* The records may have been put elsewhere: begin anew, what is done is seen to be. */
-static void notice_growth(struct registrar *r, struct reload *l)
-{
-    size_t capacity = r->with.location->aors.mask;
-
-    if (l->capacity == capacity)
-        return;
-    l->capacity = capacity;
-    l->at = 0;
-    l->seen = 0;
-}
-
 static void step(struct registrar *r, struct reload *l)
 {
     unsigned upstream = (unsigned)(l - r->reload);
 
-    notice_growth(r, l);
     for (unsigned i = 0; i < STEP_RECORDS; i++) {
-        size_t here = l->at;
-        struct aor *a = location_next(r->with.location, &l->at);
+        uint64_t here = l->at;
+        void *found;
 
-        if (!a) {
+        if (!table_walk(&r->with.location->aors, &l->at, &found)) {
             l->state = RELOAD_ENDING;
             l->total = l->done + l->failed + l->marked + l->pending; /* now it is known */
             end_if_answered(r, l);
             return;
         }
+        if (!found)
+            continue;
+        struct aor *a = found;
+
         home_settle(r, &a);
         struct lease *lease = aor_lease_at(a, upstream);
 
@@ -218,19 +209,20 @@ void reload_begin(struct registrar *r, struct upstream *u, const struct reload_o
 {
     struct reload *l = reload_of(r, u);
     uint16_t number = (uint16_t)(l->number + 1);
-    bool goes_on = l->state == RELOAD_WALKING && l->lost;
+    bool walks = l->state == RELOAD_WALKING && !l->dry;
+    /* What moves here meanwhile is seen by a whole walk, too. */
+    bool goes_on = walks && order->moved && !l->moved;
 
     wheel_disarm(&r->rt->wheel, &l->timer);
     *l = (struct reload){
         .state = RELOAD_WALKING,
-        .lost = order->lost || goes_on,
+        .lost = order->lost || (walks && l->lost),
         .moved = order->moved && !goes_on,
-        .dry = order->dry && !goes_on,
-        .rate = order->rate,
+        .dry = order->dry,
+        .rate = goes_on ? l->rate : order->rate,
         .number = number ? number : 1,
-        .began_ms = goes_on && order->moved ? l->began_ms : r->rt->now_ms,
+        .began_ms = goes_on ? l->began_ms : r->rt->now_ms,
         .next_us = r->rt->now_ms * 1000,
-        .capacity = r->with.location->aors.mask,
         .total = demand_leases(r, (unsigned)(l - r->reload)),
     };
     runtime_log(r->rt, order->lost ? LOG_WARN : LOG_INFO, "reload_begun",

@@ -35,8 +35,7 @@ struct reload {
     uint64_t began_ms;
     uint64_t ended_ms;
     uint64_t next_us; /* `rate`: when the next one may go */
-    size_t at;        /* in the table */
-    size_t capacity;  /* of the table then: it has grown or shrunk since if not equal */
+    uint64_t at;      /* in the table (table_walk()) */
     uint64_t total;   /* leases there as it began, more or less */
     uint64_t seen;    /* that the walk has come to */
     uint64_t done;    /* granted (dry: would be registered) */
