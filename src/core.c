@@ -267,7 +267,10 @@ bool core_restore(struct core *c, const struct aor *image)
     if (!a)
         return false;
     registrar_restored(c->registrar, a);
-    if (image->hash != a->hash) { /* of another secret: it is kept under its number here */
+    if (image->hash != a->hash) { /* of another secret: it has another number, and contact */
+        for (unsigned i = 0; i <= a->further; i++)
+            if (lease_held(aor_lease(a, i), c->rt.now_ms))
+                aor_lease(a, i)->until_ms = c->rt.now_ms;
         journal_note(&c->journal, image->hash);
         journal_change(&c->journal, a);
     }

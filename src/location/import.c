@@ -173,6 +173,12 @@ static bool take_aor(struct import *i, const json_t *line)
            insert_inner(i, i->binding, &transfer_binding, line);
 }
 
+/* A note that is there and says something else (our contact was another one there) says
+ * nothing any more: the next start sees to it. */
+static const char note_sql[] =
+    "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = 'imported'"
+    " WHERE value <> excluded.value AND name <> 'schema_version'";
+
 static bool take_head(struct import *i, const json_t *line)
 {
     const char *magic = json_string_value(json_object_get(line, "midreg"));
@@ -186,8 +192,7 @@ static bool take_head(struct import *i, const json_t *line)
         return wrong(i, "this is no export of midreg", "");
     if (schema != STORE_SCHEMA_VERSION)
         return wrong(i, "it was exported by a midreg of another schema", "");
-    fine = sqlite3_prepare_v2(i->s->db, "INSERT OR IGNORE INTO meta VALUES (?, ?)", -1, &put,
-                              NULL) == SQLITE_OK;
+    fine = sqlite3_prepare_v2(i->s->db, note_sql, -1, &put, NULL) == SQLITE_OK;
     json_object_foreach(json_object_get(line, "notes"), name, value)
     {
         fine = fine && json_is_string(value) && bind_value(put, 2, value) &&

@@ -88,6 +88,8 @@ def test_what_was_imported_is_served_and_its_phones_are_absorbed(stored, other, 
     good("import", other, "--replace", out)
     other.midreg = other.run(other.midreg.config_file)
     assert other.midreg.status()["bindings"] == 4
+    for user in ("al", "bo", "cy"):  # under its own contact there
+        other.registrar.wait_register(user, lambda r: not r.removes, timeout=10)
     for phone in stored.phones:
         answer = phone.exchange(phone.register_request(), other.server)
         assert answer.status == 200 and any(phone.uri in c.uri for c in answer.contacts)
@@ -101,6 +103,20 @@ def test_what_was_imported_is_served_and_its_phones_are_absorbed(stored, other, 
         assert list(db.execute("SELECT count(*) FROM binding WHERE aor NOT IN (SELECT id FROM aor)")) == [(0,)]
     other.midreg = other.run(other.midreg.config_file)
     assert other.midreg.status()["bindings"] == 4
+
+
+def test_leases_of_another_address_are_registered_anew(stored, other, tmp_path):
+    """Both have one secret; only our address differs, which the notes tell."""
+    secret = (tmp_path / "state" / "secret").read_bytes()
+    (tmp_path / "other" / "state" / "secret").write_bytes(secret)
+    populate(stored)
+    out = tmp_path / "all.jsonl"
+    good("export", stored, out)
+    good("import", other, out)
+    other.midreg = other.run(other.midreg.config_file)
+    other.midreg.wait_log("event=contact_moved")
+    for user in ("al", "bo", "cy"):
+        other.registrar.wait_register(user, lambda r: not r.removes, timeout=10)
 
 
 def test_who_is_there_stays_as_he_is(stored, other, tmp_path):
