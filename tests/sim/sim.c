@@ -55,7 +55,12 @@ void sim_free(struct sim *s)
 
 bool copy_is_known(const struct sim *s, uint64_t began_us)
 {
-    return s->now_us < began_us + T64_US - 2 * SECOND && began_us > s->world.crashed_us;
+    uint64_t crashed_us = s->world.crashed_us;
+
+    /* What it sent before may come late, behind what it sent afterwards. */
+    if (crashed_us && began_us <= crashed_us + NETWORK_LATE_MAX_US)
+        return false;
+    return s->now_us < began_us + T64_US - 2 * SECOND;
 }
 
 static void live_until(struct sim *s, uint64_t until_us)
