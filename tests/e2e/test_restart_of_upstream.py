@@ -108,7 +108,10 @@ def test_twenty_thousand(house):
 def test_one_that_drops_all_above_1000_a_second(house):
     """The pacer may climb above it, and is thrown back: all are back all the same."""
     count = 8000
-    start(house, count, rate_max=4000)
+    house.start(upstream={"rate": 100, "rate-max": 4000, "ping-interval": PING}, upstream_expires=3600)
+    crowd = Crowd(house.server, count)
+    house.phones.append(crowd)
+    crowd.storm(range(count), 600, 120)  # it may drop some here, too: they come again
     ready = restart(house)
     highest = []
 
