@@ -122,9 +122,15 @@ void core_free(struct core *c)
     free(c);
 }
 
+void core_was_lost(struct core *c, unsigned i)
+{
+    journal_restore_lost(&c->journal, i);
+}
+
 void core_start(struct core *c)
 {
     upstreams_start(&c->upstreams);
+    registrar_started(c->registrar);
     event_sockets_start(&c->events);
 }
 

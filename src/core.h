@@ -30,6 +30,9 @@ void core_free(struct core *c);
 /* Before core_start(): puts a stored record back (location/image.h). False: no
  * memory, or it is there already. */
 bool core_restore(struct core *c, const struct aor *image);
+/* Before core_start(): what upstream number i held may be lost, and was not registered again
+ * when midreg ended. */
+void core_was_lost(struct core *c, unsigned i);
 /* Call once when datagrams can be sent: probes the upstreams. */
 void core_start(struct core *c);
 

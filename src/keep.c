@@ -233,8 +233,11 @@ struct keep *keep_open(const struct config *config, struct world *world, struct 
         keep_close(k);
         return NULL;
     }
-    for (unsigned i = 0; i < config->upstream_count; i++)
+    for (unsigned i = 0; i < config->upstream_count; i++) {
         recall_place(k, i);
+        if (store_was_lost(k->store, i))
+            core_was_lost(k->core, i);
+    }
     return k;
 }
 

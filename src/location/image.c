@@ -43,7 +43,7 @@ size_t image_put(const struct runtime *rt, char *at, uint64_t hash, const struct
     struct aor *copy = (struct aor *)(void *)(e + 1);
     size_t n;
 
-    *e = (struct image_entry){hash, 0, 0};
+    *e = (struct image_entry){.hash = hash, .kind = IMAGE_AOR};
     if (!a)
         return ENTRY;
     n = aor_head_size(a);
@@ -63,6 +63,14 @@ size_t image_put(const struct runtime *rt, char *at, uint64_t hash, const struct
     copy->size = (uint32_t)n;
     e->size = (uint32_t)n;
     return ENTRY + n;
+}
+
+size_t image_put_lost(char *at, unsigned upstream, bool lost)
+{
+    struct image_entry *e = (struct image_entry *)(void *)at;
+
+    *e = (struct image_entry){.hash = upstream, .kind = lost ? IMAGE_LOST : IMAGE_KNOWN};
+    return ENTRY;
 }
 
 const struct image_entry *image_next(struct span *batch)

@@ -3,7 +3,8 @@
  *
  * A copy of the packed record whose times count from 1970 instead of the start
  * of the machine, without tombstones. A batch is a row of entries, each a head and,
- * unless the AOR is gone, such a copy. Reading a batch may be done on any thread.
+ * unless the AOR is gone, such a copy; or a head alone that tells of a main registrar.
+ * Reading a batch may be done on any thread.
  */
 #ifndef MIDREG_LOCATION_IMAGE_H
 #define MIDREG_LOCATION_IMAGE_H
@@ -11,10 +12,16 @@
 #include "base/runtime.h"
 #include "location/record.h"
 
+enum image_kind {
+    IMAGE_AOR,
+    IMAGE_LOST, /* what this main registrar holds may be lost */
+    IMAGE_KNOWN /* it is known again */
+};
+
 struct image_entry {
-    uint64_t hash; /* of the AOR */
+    uint64_t hash; /* of the AOR; else the index of the main registrar */
     uint32_t size; /* of the record behind it; 0: the AOR is gone */
-    uint32_t zero;
+    uint32_t kind; /* enum image_kind */
 };
 
 /* How much room an entry for this record takes at most; NULL: gone. */
@@ -22,6 +29,8 @@ size_t image_room(const struct aor *a);
 /* Writes an entry for the record, or that the AOR is gone (NULL). Returns the
  * bytes written, a multiple of 8. `at` is aligned to 8. */
 size_t image_put(const struct runtime *rt, char *at, uint64_t hash, const struct aor *a);
+/* An entry that tells of a main registrar. Returns the bytes written, as above. */
+size_t image_put_lost(char *at, unsigned upstream, bool lost);
 
 /* The entry at the begin of the rest of a batch, which is moved on; NULL: the end. */
 const struct image_entry *image_next(struct span *batch);

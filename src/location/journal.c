@@ -15,6 +15,7 @@
 
 #include "location/image.h"
 
+#include <limits.h>
 #include <stdlib.h>
 
 #define BATCH_FIRST (64 * 1024)
@@ -57,6 +58,33 @@ bool journal_change(struct journal *j, struct aor *a)
     return journal_is_durable(j, a->sequence);
 }
 
+void journal_lost(struct journal *j, unsigned upstream, bool lost)
+{
+    uint32_t bit = UINT32_C(1) << upstream;
+
+    if (lost == journal_is_lost(j, upstream))
+        return;
+    j->lost ^= bit;
+    if (!lost)
+        j->known_after = j->submitted;
+    if (!j->kept)
+        j->lost_stored = j->lost;
+}
+
+void journal_restore_lost(struct journal *j, unsigned upstream)
+{
+    j->lost |= UINT32_C(1) << upstream;
+    j->lost_stored = j->lost;
+}
+
+/* The main registrars of which the store is to be told. */
+static uint32_t lost_due(const struct journal *j)
+{
+    uint32_t differ = j->lost ^ j->lost_stored;
+
+    return j->durable >= j->known_after ? differ : differ & j->lost;
+}
+
 /* ---- the alarm ------------------------------------------------------------- */
 
 static void look_in(struct journal *j, uint64_t ms)
@@ -91,44 +119,6 @@ static void end_alarm(struct journal *j)
 
 /* ---- rounds and batches ---------------------------------------------------- */
 
-/* What could not be noted: everything is written. False: no memory for that either. */
-static bool note_all(struct journal *j)
-{
-    const struct aor *a;
-    size_t at = 0;
-
-    while ((a = location_next(j->location, &at)))
-        if (!table_put(&j->changed, a->hash, j))
-            return false;
-    return true;
-}
-
-static bool begin_round(struct journal *j)
-{
-    struct table done = j->round;
-
-    if (j->missed && note_all(j))
-        j->missed = false;
-    if (j->changed.used == 0)
-        return false;
-    j->round = j->changed;
-    j->changed = done;
-    j->round_at = 0;
-    /* An AOR that was missed and is not among these may not be called safe. */
-    j->round_reaches = j->missed ? j->durable : j->submitted;
-    j->round_open = true;
-    return true;
-}
-
-static void end_round(struct journal *j)
-{
-    j->round_open = false;
-    table_clear(&j->round);
-    j->durable = j->round_reaches;
-    if (!j->missed)
-        end_alarm(j);
-}
-
 /* Makes room for `n` more bytes, if the batch may grow by them. */
 static bool grow_batch(struct journal *j, size_t n)
 {
@@ -149,6 +139,72 @@ static bool grow_batch(struct journal *j, size_t n)
     return true;
 }
 
+/* What could not be noted: everything is written. False: no memory for that either. */
+static bool note_all(struct journal *j)
+{
+    const struct aor *a;
+    size_t at = 0;
+
+    while ((a = location_next(j->location, &at)))
+        if (!table_put(&j->changed, a->hash, j))
+            return false;
+    return true;
+}
+
+/* Is there something to tell of main registrars, and memory for it? */
+static bool can_tell_lost(struct journal *j)
+{
+    if (lost_due(j) == 0)
+        return false;
+    j->batch_n = 0;
+    if (grow_batch(j, sizeof j->lost * CHAR_BIT * sizeof(struct image_entry)))
+        return true;
+    runtime_count(j->rt, COUNTER_OUT_OF_MEMORY);
+    look_in(j, JOURNAL_RETRY_MS);
+    return false;
+}
+
+static bool begin_round(struct journal *j)
+{
+    struct table done = j->round;
+
+    if (j->missed && note_all(j))
+        j->missed = false;
+    if (j->changed.used == 0 && !can_tell_lost(j))
+        return false;
+    j->round = j->changed;
+    j->changed = done;
+    j->round_at = 0;
+    /* An AOR that was missed and is not among these may not be called safe. */
+    j->round_reaches = j->missed ? j->durable : j->submitted;
+    j->round_open = true;
+    return true;
+}
+
+static void end_round(struct journal *j)
+{
+    j->round_open = false;
+    table_clear(&j->round);
+    j->durable = j->round_reaches;
+    if (!j->missed)
+        end_alarm(j);
+}
+
+/* Tells the store of main registrars, if there is room. */
+static void put_lost(struct journal *j)
+{
+    uint32_t due = lost_due(j);
+
+    for (unsigned i = 0; due >> i; i++) {
+        if (!(due >> i & 1))
+            continue;
+        if (!grow_batch(j, sizeof(struct image_entry)))
+            return;
+        j->batch_n += image_put_lost(j->batch + j->batch_n, i, journal_is_lost(j, i));
+        j->lost_stored ^= UINT32_C(1) << i;
+    }
+}
+
 /* Fills the batch from the open round. */
 static void fill_batch(struct journal *j)
 {
@@ -156,6 +212,7 @@ static void fill_batch(struct journal *j)
     size_t before = j->round_at;
 
     j->batch_n = 0;
+    put_lost(j);
     while (table_next_key(&j->round, &j->round_at, &hash)) {
         const struct aor *a = location_find(j->location, hash);
 
@@ -238,5 +295,6 @@ bool journal_look(struct journal *j)
 
 bool journal_is_behind(const struct journal *j)
 {
-    return j->with_store || j->round_open || j->changed.used || j->missed;
+    return j->with_store || j->round_open || j->changed.used || j->missed ||
+           j->lost != j->lost_stored;
 }

@@ -8,7 +8,8 @@
  * store at a time; what changes meanwhile goes with the next. A record whose
  * last change is not durable answers nobody 200, unless the store is behind for
  * too long: then the alarm says so, and midreg goes on from memory until it has
- * caught up. `store = "memory"` is durable at once. Core thread only.
+ * caught up. `store = "memory"` is durable at once. Also: of which main registrars may
+ * be lost what they hold, so that the next start owes the reload. Core thread only.
  */
 #ifndef MIDREG_LOCATION_JOURNAL_H
 #define MIDREG_LOCATION_JOURNAL_H
@@ -33,8 +34,11 @@ struct journal {
     size_t round_at;      /* how far it has come in that table */
     uint64_t round_reaches;
     bool round_open;
-    bool missed; /* a change found no memory to be noted: the next round writes all */
-    char *batch; /* the images with the store */
+    bool missed;          /* a change found no memory to be noted: the next round writes all */
+    uint32_t lost;        /* bit i: what main registrar i holds may be lost */
+    uint32_t lost_stored; /* as the store has it, once the batch is written */
+    uint64_t known_after; /* what has to be durable before one is stored as known again */
+    char *batch;          /* the images with the store */
     size_t batch_n;
     size_t batch_room;
     bool with_store;    /* the batch is not yet written */
@@ -54,6 +58,17 @@ void journal_fini(struct journal *j);
 bool journal_change(struct journal *j, struct aor *a);
 /* Notes a change that nobody waits for: it is written soon. */
 void journal_note(struct journal *j, uint64_t hash);
+
+/* What this main registrar holds may be lost, or (false) is known: then each change until
+ * now is durable before that is. Written soon; nobody waits for it. */
+void journal_lost(struct journal *j, unsigned upstream, bool lost);
+/* The store says so: before the first change. */
+void journal_restore_lost(struct journal *j, unsigned upstream);
+
+static inline bool journal_is_lost(const struct journal *j, unsigned upstream)
+{
+    return j->lost >> upstream & 1;
+}
 
 /* To be called at the end of each turn: gives the store what has changed. True:
  * answers that waited may leave now. */

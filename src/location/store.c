@@ -17,8 +17,11 @@
 
 /* `upstream`: 0 is the only one that there was before schema 2. */
 #define SCHEMA_LEASES                                                                              \
-    "CREATE TABLE upstream (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"                   \
-    "CREATE TABLE lease (" /* at main registrars that are not the home */                          \
+    "CREATE TABLE upstream ("                                                                      \
+    " id INTEGER PRIMARY KEY,"                                                                     \
+    " name TEXT NOT NULL UNIQUE,"                                                                  \
+    " lost INTEGER NOT NULL DEFAULT 0);" /* 1: what it holds may be lost */                        \
+    "CREATE TABLE lease ("               /* at main registrars that are not the home */            \
     " aor INTEGER NOT NULL,"                                                                       \
     " upstream INTEGER NOT NULL,"                                                                  \
     " until INTEGER NOT NULL,"                                                                     \
@@ -76,6 +79,7 @@ static const char *const statements[STORE_STATEMENTS] = {
     [STORE_PUT_BINDING] = "INSERT INTO binding VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [STORE_DROP_LEASES] = "DELETE FROM lease WHERE aor = ?",
     [STORE_PUT_LEASE] = "INSERT INTO lease VALUES (?,?,?,?,?,?,?)",
+    [STORE_SET_LOST] = "UPDATE upstream SET lost = ?2 WHERE id = ?1",
 };
 
 /* ---- opening --------------------------------------------------------------- */
@@ -179,12 +183,13 @@ static bool name_upstreams(struct store *s)
                step(st);
     sqlite3_finalize(st);
     st = NULL;
-    done = done && sqlite3_prepare_v2(s->db, "SELECT id FROM upstream WHERE name = ?", -1, &st,
-                                      NULL) == SQLITE_OK;
+    done = done && sqlite3_prepare_v2(s->db, "SELECT id, lost FROM upstream WHERE name = ?", -1,
+                                      &st, NULL) == SQLITE_OK;
     for (unsigned i = 0; done && i < s->names->upstreams; i++) {
         done = sqlite3_bind_text(st, 1, s->names->upstream[i], -1, SQLITE_STATIC) == SQLITE_OK &&
                sqlite3_step(st) == SQLITE_ROW;
         s->upstream_id[i] = done ? sqlite3_column_int(st, 0) : 0;
+        s->lost[i] = done && sqlite3_column_int(st, 1);
         sqlite3_reset(st);
     }
     sqlite3_finalize(st);
@@ -199,6 +204,11 @@ static bool name_upstreams(struct store *s)
     s->has_leases = s->names->upstreams > 1 || (done && sqlite3_step(st) == SQLITE_ROW);
     sqlite3_finalize(st);
     return done;
+}
+
+bool store_was_lost(const struct store *s, unsigned upstream)
+{
+    return s->lost[upstream];
 }
 
 bool store_upstream(const struct store *s, int id, uint8_t *upstream)
@@ -463,7 +473,16 @@ static bool put_binding(struct store *s, const struct aor *a, const struct bindi
     return step(st);
 }
 
-static bool put_entry(struct store *s, const struct image_entry *e)
+static bool put_lost(struct store *s, unsigned upstream, bool lost)
+{
+    sqlite3_stmt *st = s->statement[STORE_SET_LOST];
+
+    sqlite3_bind_int(st, 1, s->upstream_id[upstream]);
+    sqlite3_bind_int(st, 2, lost);
+    return step(st);
+}
+
+static bool put_aor_entry(struct store *s, const struct image_entry *e)
 {
     const struct aor *a = image_record(e);
 
@@ -481,6 +500,12 @@ static bool put_entry(struct store *s, const struct image_entry *e)
         if (!put_lease(s, a, &aor_further(a)[i]))
             return false;
     return true;
+}
+
+static bool put_entry(struct store *s, const struct image_entry *e)
+{
+    return e->kind == IMAGE_AOR ? put_aor_entry(s, e)
+                                : put_lost(s, (unsigned)e->hash, e->kind == IMAGE_LOST);
 }
 
 bool store_write(struct store *s, struct span batch, char why[STORE_WHY_MAX])

@@ -51,6 +51,10 @@ struct store_loaded {
 bool store_load(struct store *s, bool (*take)(void *self, const struct aor *image), void *self,
                 struct store_loaded *loaded, FILE *errors);
 
+/* May be lost what this main registrar held when midreg ended, as far as that is not
+ * registered again? As it was when the store was opened. */
+bool store_was_lost(const struct store *s, unsigned upstream);
+
 #define STORE_NOTE_MAX 128
 /*
  * A note by name, of what else a start should know of the last one. Reads it into

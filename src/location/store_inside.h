@@ -25,6 +25,7 @@ enum store_statement {
     STORE_PUT_BINDING,
     STORE_DROP_LEASES,
     STORE_PUT_LEASE,
+    STORE_SET_LOST,
     STORE_STATEMENTS
 };
 
@@ -35,6 +36,7 @@ struct store {
     sqlite3_stmt *statement[STORE_STATEMENTS];
     const struct store_names *names;
     int upstream_id[STORE_UPSTREAMS_MAX]; /* of each main registrar; 0: it has none */
+    bool lost[STORE_UPSTREAMS_MAX];       /* as it was opened */
     bool has_leases;                      /* or may have: rows in `lease` */
 };
 

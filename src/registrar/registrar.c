@@ -530,6 +530,7 @@ static void on_down(void *self, struct upstream *u)
     struct upstreams *all = r->with.upstreams;
     bool others = false;
 
+    journal_lost(r->with.journal, (unsigned)(u - all->list), true);
     reload_stop(r, u);
     for (unsigned i = 0; i < all->count; i++)
         others |= upstream_is_up(&all->list[i]);
@@ -551,6 +552,16 @@ static void on_returned(void *self, struct upstream *u)
     for (unsigned i = 0; i < all->count; i++)
         if (!upstream_is_up(&all->list[i]))
             errands_divert(r, i);
+}
+
+void registrar_started(struct registrar *r)
+{
+    struct upstreams *all = r->with.upstreams;
+
+    for (unsigned i = 0; i < all->count; i++)
+        if (journal_is_lost(r->with.journal, i) && upstream_is_up(&all->list[i]))
+            registrar_upstream_lost(r, &all->list[i],
+                                    "midreg ended before all was registered again");
 }
 
 static const struct upstream_user upstream_user = {.down = on_down, .returned = on_returned};

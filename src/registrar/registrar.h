@@ -42,6 +42,9 @@ void registrar_receive(struct registrar *r, const struct sip_message *request,
  * are not stored (design 7).
  */
 void registrar_restored(struct registrar *r, struct aor *a);
+/* After all records, when datagrams can be sent: reloads the main registrars that owe it
+ * (journal_restore_lost()). */
+void registrar_started(struct registrar *r);
 
 /*
  * Our contact at this upstream is another one than before the restart (its address,

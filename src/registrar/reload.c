@@ -39,12 +39,16 @@ static void arm(struct registrar *r, struct reload *l, uint64_t after_ms)
 
 static void end(struct registrar *r, struct reload *l)
 {
+    struct upstream *u = upstream_of(r, l);
+
     l->state = RELOAD_IDLE;
     l->ended_ms = r->rt->now_ms;
+    if (l->walked && l->lost && !l->dry && upstream_is_up(u))
+        journal_lost(r->with.journal, (unsigned)(l - r->reload), false);
     runtime_log(r->rt, LOG_INFO, "reload_ended",
-                "upstream=%s done=%llu failed=%llu due=%llu seconds=%llu",
-                upstream_of(r, l)->config->name, (unsigned long long)l->done,
-                (unsigned long long)l->failed, (unsigned long long)l->marked,
+                "upstream=%s done=%llu failed=%llu due=%llu seconds=%llu", u->config->name,
+                (unsigned long long)l->done, (unsigned long long)l->failed,
+                (unsigned long long)l->marked,
                 (unsigned long long)(l->ended_ms - l->began_ms + 999) / 1000);
 }
 
@@ -63,12 +67,14 @@ static uint64_t granted_at_ms(const struct lease *l)
     return l->until_ms > granted_ms ? l->until_ms - granted_ms : 0;
 }
 
-/* What is believed of it from now on. survive-max counts from here. */
-static void forget_grant(struct registrar *r, struct lease *l)
+/* What is believed of it from now on, and after a crash. survive-max counts from here. */
+static void forget_grant(struct registrar *r, struct aor *a, struct lease *l)
 {
-    if (l->until_ms > r->rt->now_ms)
-        l->until_ms = r->rt->now_ms;
     l->next_ms = 0;
+    if (l->until_ms <= r->rt->now_ms)
+        return;
+    l->until_ms = r->rt->now_ms;
+    journal_change(r->with.journal, a);
 }
 
 /* Due, but not lost: half of what was granted is left (rules_lease_due()). */
@@ -128,7 +134,7 @@ static enum reloaded reload_lease(struct registrar *r, struct reload *l, struct 
         return RELOADED;
     }
     if (lease->means == MEANS_NONE || !live) {
-        l->lost ? forget_grant(r, lease) : mark_due(r, lease);
+        l->lost ? forget_grant(r, a, lease) : mark_due(r, lease);
         l->marked += live;
         if (!live)
             lease_settle(r, a->hash);
@@ -136,13 +142,13 @@ static enum reloaded reload_lease(struct registrar *r, struct reload *l, struct 
     }
     if (a->busy) { /* a REGISTER of it is on its way */
         if (l->lost)
-            forget_grant(r, lease);
+            forget_grant(r, a, lease);
         return RELOADED;
     }
     if (pacer_has_enough(r, l) || !is_its_turn(r, l))
         return RELOAD_NO_PLACE;
     if (l->lost)
-        forget_grant(r, lease);
+        forget_grant(r, a, lease);
     if (!errand_reload(r, a, lease->upstream, l->number))
         return RELOAD_NO_PLACE;
     l->pending++;
@@ -161,6 +167,7 @@ static void step(struct registrar *r, struct reload *l)
 
         if (!table_walk(&r->with.location->aors, &l->at, &found)) {
             l->state = RELOAD_ENDING;
+            l->walked = true;
             l->total = l->done + l->failed + l->marked + l->pending; /* now it is known */
             end_if_answered(r, l);
             return;
@@ -208,22 +215,25 @@ void reload_fini(struct registrar *r)
 void reload_begin(struct registrar *r, struct upstream *u, const struct reload_order *order)
 {
     struct reload *l = reload_of(r, u);
+    unsigned upstream = (unsigned)(l - r->reload);
     uint16_t number = (uint16_t)(l->number + 1);
     bool walks = l->state == RELOAD_WALKING && !l->dry;
     /* What moves here meanwhile is seen by a whole walk, too. */
     bool goes_on = walks && order->moved && !l->moved;
 
+    if (order->lost)
+        journal_lost(r->with.journal, upstream, true);
     wheel_disarm(&r->rt->wheel, &l->timer);
     *l = (struct reload){
         .state = RELOAD_WALKING,
-        .lost = order->lost || (walks && l->lost),
-        .moved = order->moved && !goes_on,
+        .lost = journal_is_lost(r->with.journal, upstream),
+        .moved = order->moved && !goes_on && !journal_is_lost(r->with.journal, upstream),
         .dry = order->dry,
         .rate = goes_on ? l->rate : order->rate,
         .number = number ? number : 1,
         .began_ms = goes_on ? l->began_ms : r->rt->now_ms,
         .next_us = r->rt->now_ms * 1000,
-        .total = demand_leases(r, (unsigned)(l - r->reload)),
+        .total = demand_leases(r, upstream),
     };
     runtime_log(r->rt, order->lost ? LOG_WARN : LOG_INFO, "reload_begun",
                 "upstream=%s leases=%llu reason=\"%s\"", u->config->name,
@@ -264,7 +274,7 @@ void registrar_lease_gone(struct registrar *r, uint64_t aor_hash, const struct u
     if (!l || !lease_held(l, r->rt->now_ms))
         return; /* that is known */
     granted_ms = granted_at_ms(l);
-    forget_grant(r, l);
+    forget_grant(r, a, l);
     /* One that drops what it has just granted is not asked again and again. */
     if (granted_ms + GONE_AGAIN_MS > r->rt->now_ms)
         l->next_ms = granted_ms + GONE_AGAIN_MS;
@@ -286,7 +296,7 @@ bool registrar_reload_one(struct registrar *r, uint64_t aor_hash)
         if (l->means == MEANS_NONE)
             mark_due(r, l);
         else
-            forget_grant(r, l); /* so that lease_settle() registers it */
+            forget_grant(r, a, l); /* so that lease_settle() registers it */
     }
     lease_settle(r, aor_hash);
     return true;

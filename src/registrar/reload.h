@@ -29,6 +29,7 @@ struct reload {
     enum reload_state state;
     bool lost;       /* what was granted before is believed to be gone */
     bool moved;      /* only what has its home there since another one went */
+    bool walked;     /* it has come to the end of the table */
     uint32_t rate;   /* at most so many a second; 0: as the pacer lets them */
     bool dry;        /* nothing is sent */
     uint16_t number; /* of this reload, never 0 once there was one */
@@ -56,8 +57,9 @@ struct reload_order {
     const char *why; /* goes to the log */
 };
 
-/* Begins, or begins again, with this upstream. What was begun because of a loss goes on
- * all the same. */
+/* Begins, or begins again, with this upstream. What was begun because of a loss is not
+ * over before such a reload has come to its end: whatever the order, and after a restart
+ * of midreg (journal_lost()). */
 void reload_begin(struct registrar *r, struct upstream *u, const struct reload_order *order);
 /* Goes no further; what is on its way is. */
 void reload_stop(struct registrar *r, struct upstream *u);

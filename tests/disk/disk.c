@@ -5,6 +5,7 @@
 
 void disk_init(struct disk *d)
 {
+    *d = (struct disk){0};
     table_init(&d->images);
 }
 
@@ -35,7 +36,11 @@ void disk_write(struct disk *d, struct span batch)
     const struct image_entry *e;
 
     while ((e = image_next(&batch))) {
-        if (image_record(e))
+        if (e->kind == IMAGE_LOST)
+            d->lost |= UINT32_C(1) << e->hash;
+        else if (e->kind == IMAGE_KNOWN)
+            d->lost &= ~(UINT32_C(1) << e->hash);
+        else if (image_record(e))
             put(d, e->hash, image_record(e));
         else
             free(table_remove(&d->images, e->hash));

@@ -12,6 +12,7 @@
 
 struct disk {
     struct table images; /* AOR hash -> a copy of its record */
+    uint32_t lost;       /* bit i: what main registrar i holds may be lost */
 };
 
 void disk_init(struct disk *d);

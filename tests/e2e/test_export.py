@@ -4,6 +4,7 @@ import sqlite3
 
 import pytest
 
+from toolkit.endpoint import poll
 from toolkit.house import House
 from toolkit.midreg import command
 
@@ -117,6 +118,17 @@ def test_leases_of_another_address_are_registered_anew(stored, other, tmp_path):
     other.midreg.wait_log("event=contact_moved")
     for user in ("al", "bo", "cy"):
         other.registrar.wait_register(user, lambda r: not r.removes, timeout=10)
+
+
+def test_what_was_lost_since_the_export_is_given_back(stored, tmp_path):
+    populate(stored)
+    out = tmp_path / "all.jsonl"
+    good("export", stored, out)
+    stored.midreg.stop()
+    stored.registrar.purge()
+    good("import", stored, "--replace", out)
+    stored.midreg = stored.run(stored.midreg.config_file)
+    poll(lambda: all(stored.registrar.contacts(user) for user in ("al", "bo", "cy")), "all are registered again")
 
 
 def test_who_is_there_stays_as_he_is(stored, other, tmp_path):

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from test_store import rows
 from toolkit.crowd import Crowd, Exchange
 from toolkit.endpoint import poll
 from toolkit.house import House
@@ -73,6 +74,32 @@ def check_restart(house, count, idle=0):
 def test_row06_all_leases_are_registered_again_after_a_restart(house):
     crowd, _, _ = check_restart(house, 1500)
     assert crowd.register(rate=3000) == {200: 1500}, "no phone noticed anything"
+
+
+@pytest.mark.parametrize("when", ["while it is away", "while it is given back"])
+def test_row06_though_midreg_is_killed_too(house, when):
+    """The next run knows that it owes a reload, until it is done."""
+    count = 1000
+    crowd, _ = start(house, count)
+    house.exchange.stop()
+    house.midreg.wait_log("event=upstream_down", timeout=2 * PING + 1)
+    lost = "SELECT lost FROM upstream"
+    poll(lambda: rows(house, lost) == [(1,)], "that is stored")
+    if when == "while it is away":
+        house.midreg.kill()
+    house.exchange.start("running")
+    poll(lambda: when == "while it is away" or len(house.exchange.rows) > 100, "it has begun")
+    house.midreg.kill()
+    assert len(house.exchange.rows) < count
+    house.midreg = house.run(house.midreg.config_file)
+    poll(lambda: len(house.exchange.rows) == count, "all are registered again", 30)
+    house.midreg.wait_log("event=reload_ended .*failed=0", timeout=20)
+    poll(lambda: rows(house, lost) == [(0,)], "and it owes nothing any more")
+    sent = len(house.exchange.history)
+    house.midreg.kill()
+    house.midreg = house.run(house.midreg.config_file)
+    assert crowd.register(rate=3000) == {200: count}
+    assert len(house.exchange.history) == sent, "it does it once"
 
 
 def test_known_phones_get_200_while_it_is_away(house):

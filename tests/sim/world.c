@@ -240,6 +240,8 @@ void world_crash(struct sim *s)
     while ((image = disk_next(&w->disk, &at)))
         if (!core_restore(w->core, image))
             check_fail(s, 6, NO_AOR, "a stored record is refused");
+    if (w->disk.lost)
+        core_was_lost(w->core, 0);
     world_begin(s);
     core_start(w->core);
     world_end(s);

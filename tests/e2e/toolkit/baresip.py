@@ -18,7 +18,7 @@ class Baresip(Program):
     def __init__(self, directory, server, user, password, regint=60):
         directory.mkdir()
         self.user, self.events, self.news = user, [], threading.Condition()
-        control, rtp = free_port(), 20000 + free_port() % 20000 // 2 * 2
+        control, rtp = free_port(), 20000 + free_port() % 10000 // 2 * 2
         self.port = free_port(2)  # it takes the next one, too, for TLS
         (directory / "config").write_text(TEMPLATE.read_text().format(
             sip=self.port, control=control, rtp=rtp, rtp_end=rtp + 50, modules=MODULES))

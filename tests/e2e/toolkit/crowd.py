@@ -9,6 +9,8 @@ import socket
 import threading
 import time
 
+from toolkit.midreg import free_port
+
 FIELD = {name: re.compile(rb"^%s:[ \t]*(.*)\r$" % name, re.M | re.I)
          for name in (b"Via", b"From", b"To", b"Call-ID", b"CSeq", b"Contact", b"Expires")}
 USER = re.compile(rb"sip:([^@>;]+)@")
@@ -40,7 +42,7 @@ class Exchange:
         self.dropped = 0  # messages
         self.later = []  # answers that are not due yet
         self.socket, self.stopped = None, None
-        self.place = ("127.0.0.1", 0)
+        self.place = ("127.0.0.1", free_port())  # it comes back there
         self.open()
         self.ending = False
         self.thread = threading.Thread(target=self._run, daemon=True)

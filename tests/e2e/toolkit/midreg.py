@@ -1,5 +1,6 @@
 """The program under test: run, asked, ended; its sanitizers must stay silent."""
 import os
+import random
 import re
 import signal
 import socket
@@ -40,13 +41,19 @@ def has_ipv6():
     return is_free(0, socket.SOCK_DGRAM, "::1")
 
 
+PORTS = range(10000, 20000)  # below those that the kernel gives to whoever asks for any
+port_lock, next_port = threading.Lock(), random.choice(PORTS)
+
+
 def free_port(count=1):
-    """The first of so many ports that were free a moment ago, for UDP and TCP."""
+    """The first of so many ports, for UDP and TCP, that nobody had a moment ago. None is given out
+    twice before all others were, so that tests that run together keep out of each other's way."""
+    global next_port
+    hosts = ("127.0.0.1", "::1") if has_ipv6() else ("127.0.0.1",)
     while True:
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as udp:
-            udp.bind(("127.0.0.1", 0))
-            port = udp.getsockname()[1]
-        hosts = ("127.0.0.1", "::1") if has_ipv6() else ("127.0.0.1",)
+        with port_lock:
+            port = next_port if next_port + count <= PORTS.stop else PORTS.start
+            next_port = port + count
         if all(is_free(p, kind, host) for p in range(port, port + count)
                for kind in (socket.SOCK_DGRAM, socket.SOCK_STREAM) for host in hosts):
             return port

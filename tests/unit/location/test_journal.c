@@ -259,15 +259,97 @@ static void test_slow_but_steady(void **state)
     assert_int_equal(d->looks, 0);
 }
 
+/* ---- main registrars whose registrations may be lost ------------------------------------ */
+
+/* The kinds of the entries that the store has now, as digits. */
+static unsigned kinds(const struct desk *d)
+{
+    struct span batch = d->fake.journal_batch;
+    const struct image_entry *e;
+    unsigned all = 0;
+
+    while ((e = image_next(&batch)))
+        all = all * 10 + e->kind + 1;
+    return all;
+}
+
+static void test_lost(void **state)
+{
+    struct desk *d = *state;
+    struct span batch;
+
+    journal_lost(&d->j, 3, true);
+    journal_lost(&d->j, 3, true);
+    assert_true(journal_is_lost(&d->j, 3));
+    assert_false(journal_is_lost(&d->j, 2));
+    assert_true(journal_is_behind(&d->j));
+    journal_flush(&d->j);
+    assert_int_equal(kinds(d), 2);
+    batch = d->fake.journal_batch;
+    assert_int_equal(image_next(&batch)->hash, 3);
+    assert_true(journal_written(&d->j, false));
+    fake_advance(&d->fake, JOURNAL_RETRY_MS); /* it failed: once more */
+    assert_int_equal(d->fake.journal_batches, 2);
+    assert_int_equal(kinds(d), 2);
+    journal_written(&d->j, true);
+    assert_false(journal_is_behind(&d->j));
+    journal_flush(&d->j);
+    assert_int_equal(d->fake.journal_batches, 2); /* and no more */
+    journal_lost(&d->j, 3, false);
+    journal_flush(&d->j);
+    assert_int_equal(kinds(d), 3);
+    journal_written(&d->j, true);
+    assert_false(journal_is_behind(&d->j));
+}
+
+/* It is known again once all that was registered again is safe, not before. */
+static void test_known_again(void **state)
+{
+    struct desk *d = *state;
+    struct aor *a = record(d, "sip:a@x");
+
+    journal_restore_lost(&d->j, 0);
+    assert_false(journal_is_behind(&d->j));
+    journal_change(&d->j, a);
+    journal_lost(&d->j, 0, false);
+    journal_flush(&d->j);
+    assert_int_equal(kinds(d), 1);
+    assert_true(journal_is_behind(&d->j));
+    journal_change(&d->j, a); /* later than that: it does not wait for this one */
+    journal_written(&d->j, true);
+    journal_flush(&d->j);
+    assert_int_equal(kinds(d), 31);
+    journal_lost(&d->j, 0, true); /* lost again while that is being written */
+    journal_written(&d->j, true);
+    assert_true(journal_is_behind(&d->j));
+    journal_flush(&d->j);
+    assert_int_equal(kinds(d), 2);
+    journal_written(&d->j, true);
+    assert_false(journal_is_behind(&d->j));
+}
+
+static void test_lost_in_memory(void **state)
+{
+    struct desk *d = *state;
+
+    journal_lost(&d->j, 1, true);
+    assert_true(journal_is_lost(&d->j, 1));
+    assert_false(journal_flush(&d->j));
+    assert_int_equal(d->fake.journal_batches, 0);
+    assert_false(journal_is_behind(&d->j));
+}
+
 #define WITH(world, test) cmocka_unit_test_setup_teardown(test, world, end)
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH(without, test_memory),     WITH(with_store, test_round),
-        WITH(with_store, test_at_once), WITH(with_store, test_gone),
-        WITH(with_store, test_batches), WITH(with_store, test_fails),
-        WITH(with_store, test_stalls),  WITH(with_store, test_slow_but_steady),
+        WITH(without, test_memory),         WITH(with_store, test_round),
+        WITH(with_store, test_at_once),     WITH(with_store, test_gone),
+        WITH(with_store, test_batches),     WITH(with_store, test_fails),
+        WITH(with_store, test_stalls),      WITH(with_store, test_slow_but_steady),
+        WITH(with_store, test_lost),        WITH(with_store, test_known_again),
+        WITH(without, test_lost_in_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

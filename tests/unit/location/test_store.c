@@ -433,6 +433,30 @@ static void test_other_upstreams(void **state)
     assert_is(aor_first(a), "sip:al@10.0.0.2");
 }
 
+static void write_lost(struct desk *d, unsigned upstream, bool lost)
+{
+    d->batch_n = image_put_lost(d->batch, upstream, lost);
+    assert_true(write_batch(d));
+}
+
+/* What they hold may be lost: that goes by their names, too. */
+static void test_lost_upstreams(void **state)
+{
+    struct desk *d = *state;
+
+    assert_non_null(reopen(d, &three));
+    write_lost(d, 0, true);
+    write_lost(d, 1, true);
+    write_lost(d, 2, true);
+    write_lost(d, 2, false);
+    assert_non_null(reopen(d, &rearranged)); /* new, c, a */
+    assert_false(store_was_lost(d->s, 0));
+    assert_false(store_was_lost(d->s, 1));
+    assert_true(store_was_lost(d->s, 2));
+    assert_non_null(reopen(d, &three));
+    assert_true(store_was_lost(d->s, 1)); /* it is back */
+}
+
 /* The file of a midreg that knew one main registrar: all is kept. */
 static void test_schema_1(void **state)
 {
@@ -536,7 +560,8 @@ int main(void)
         WITH(test_newer),           WITH(test_locked),
         WITH(test_no_directory),    WITH(test_another_secret),
         WITH(test_writer),          WITH(test_leases),
-        WITH(test_other_upstreams), WITH(test_schema_1),
+        WITH(test_other_upstreams), WITH(test_lost_upstreams),
+        WITH(test_schema_1),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -3,6 +3,7 @@
  */
 #include "world.h"
 
+#include "location/image.h"
 #include "registrar/driver.h"
 
 #include <setjmp.h>
@@ -284,6 +285,109 @@ static void test_who_left_while_it_was_down(void **state)
     assert_int_equal(held(), 2);
 }
 
+/* ---- what a start has to know of it ---------------------------------------------------- */
+
+static bool is_lost(void)
+{
+    return journal_is_lost(&world.journal, 0);
+}
+
+/* From the moment it is gone until the last lease is registered again. */
+static void test_lost_until_the_end(void **state)
+{
+    (void)state;
+    crowd(CROWD);
+    assert_false(is_lost());
+    upstream()->health.state = HEALTH_UP;
+    world.upstreams.user->down(world.registrar, upstream());
+    assert_true(is_lost());
+    upstream()->health.state = HEALTH_DOWN;
+    run(&pbx, 1000);
+    health_answered(upstream(), 200);
+    run(&pbx, 2000);
+    assert_int_equal(reload()->state, RELOAD_WALKING);
+    assert_true(is_lost());
+    run(&pbx, 7000);
+    assert_int_equal(reload()->state, RELOAD_IDLE);
+    assert_false(is_lost());
+}
+
+/* It was stopped, so all that follows is as for one that has lost all, and only its end
+ * is the end. */
+static void test_lost_though_stopped(void **state)
+{
+    (void)state;
+    crowd(CROWD);
+    lose();
+    run(&pbx, 1000);
+    reload_stop(world.registrar, upstream());
+    run(&pbx, 2000);
+    assert_int_equal(reload()->state, RELOAD_IDLE);
+    assert_true(is_lost());
+    reload_begin(world.registrar, upstream(), &(struct reload_order){.dry = true, .why = "dry"});
+    run(&pbx, 1000);
+    assert_true(is_lost());
+    reload_begin(world.registrar, upstream(), &(struct reload_order){.moved = true, .why = "m"});
+    pbx.registers = 0;
+    run(&pbx, 9000);
+    assert_int_equal(pbx.registers, CROWD);
+    assert_false(is_lost());
+}
+
+/* A reload that the operator wants tells nothing of what it holds. */
+static void test_not_lost(void **state)
+{
+    (void)state;
+    crowd(10);
+    reload_begin(world.registrar, upstream(), &(struct reload_order){.why = "asked for"});
+    assert_false(is_lost());
+    run(&pbx, 500);
+    assert_false(is_lost());
+}
+
+/* The last run ended before all was registered again. */
+static void test_lost_before_the_start(void **state)
+{
+    (void)state;
+    crowd(10);
+    pbx.registers = 0;
+    registrar_started(world.registrar);
+    run(&pbx, 2000);
+    assert_int_equal(pbx.registers, 0);
+    journal_restore_lost(&world.journal, 0);
+    registrar_started(world.registrar);
+    run(&pbx, 3000);
+    assert_int_equal(pbx.registers, 10);
+    assert_int_equal(reload()->done, 10);
+    assert_false(is_lost());
+    assert_true(fake_logged(&world.fake, "reason=\"midreg ended before"));
+}
+
+/* What could not be registered is not believed after a crash either. */
+static void test_failures_are_stored(void **state)
+{
+    struct span batch;
+    const struct aor *stored;
+
+    (void)state;
+    crowd(1);
+    store_opens();
+    pbx.status = 500;
+    lose();
+    run(&pbx, 1000);
+    assert_int_equal(reload()->failed, 1);
+    store_takes();
+    batch = world.fake.journal_batch;
+    assert_int_equal(image_next(&batch)->kind, IMAGE_LOST);
+    stored = image_record(image_next(&batch));
+    assert_true(stored->lease.until_ms <= world.fake.wall_s * 1000);
+    assert_true(stored->lease.may_ms > world.fake.wall_s * 1000);
+    assert_int_equal(batch.n, 0);
+    store_writes(); /* and only now that it is over */
+    batch = world.fake.journal_batch;
+    assert_int_equal(image_next(&batch)->kind, IMAGE_KNOWN);
+}
+
 #define IN(test) cmocka_unit_test_setup_teardown(test, begin, end)
 
 int main(void)
@@ -300,6 +404,11 @@ int main(void)
         IN(test_dropped_again_and_again),
         cmocka_unit_test_setup_teardown(test_while_it_is_down, begin_challenged, end),
         IN(test_who_left_while_it_was_down),
+        IN(test_lost_until_the_end),
+        IN(test_lost_though_stopped),
+        IN(test_not_lost),
+        IN(test_lost_before_the_start),
+        IN(test_failures_are_stored),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
