@@ -63,8 +63,7 @@ static int show_answer(const struct order *o, json_t *answer,
     if (!answer)
         return COULD_NOT;
     if (o->json) {
-        json_dumpf(answer, stdout, JSON_INDENT(2));
-        putchar('\n');
+        cli_put_json(answer, true);
     } else {
         cli_clean(answer);
         print(stdout, answer);
@@ -175,11 +174,7 @@ static int print_pages(struct cli *c, const struct order *o, json_int_t left)
             cli_clean(page);
             cli_print_list(stdout, page, first);
         } else {
-            json_array_foreach(aors, i, a)
-            {
-                json_dumpf(a, stdout, JSON_COMPACT);
-                putchar('\n');
-            }
+            json_array_foreach(aors, i, a) cli_put_json(a, false);
         }
         next = json_string_value(json_object_get(page, "next"));
         snprintf(after, sizeof after, "%s", next ? next : "");

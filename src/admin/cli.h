@@ -46,6 +46,9 @@ bool cli_top(struct cli *c, const struct cli_top *order);
 /* Makes control characters in it visible ("\x1b"), in place: to be done before people see
  * what a phone wrote. */
 void cli_clean(json_t *value);
+/* Prints it for programs, a line, or (`indent`) several. In ASCII without control
+ * characters, as it may end on a terminal all the same. */
+void cli_put_json(const json_t *value, bool indent);
 
 /* What people read. */
 void cli_print_status(FILE *out, const json_t *status);

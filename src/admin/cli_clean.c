@@ -2,7 +2,7 @@
  * admin/cli_clean: texts of phones, made fit for a terminal.
  *
  * What a phone wrote may hold control characters, which would move the cursor of who
- * looks at it, or do worse. Called before anything is printed for people.
+ * looks at it, or do worse. Called before and as it is printed.
  */
 #include "admin/cli.h"
 
@@ -65,4 +65,24 @@ void cli_clean(json_t *value)
         clean_string(value);
     json_array_foreach(value, i, inner) cli_clean(inner);
     json_object_foreach(value, key, inner) cli_clean(inner);
+}
+
+/* The library escapes control characters, but for DEL, which is within texts alone. */
+static int put_some(const char *text, size_t n, void *to)
+{
+    const char *del;
+
+    for (; (del = memchr(text, 0x7f, n)); n -= (size_t)(del + 1 - text), text = del + 1) {
+        fwrite(text, 1, (size_t)(del - text), to);
+        fputs("\\u007F", to);
+    }
+    fwrite(text, 1, n, to);
+    return 0; /* who flushes it sees what went wrong */
+}
+
+void cli_put_json(const json_t *value, bool indent)
+{
+    json_dump_callback(value, put_some, stdout,
+                       (indent ? JSON_INDENT(2) : JSON_COMPACT) | JSON_ENSURE_ASCII);
+    putchar('\n');
 }

@@ -33,18 +33,23 @@ static const struct {
 struct top {
     struct cli *c;
     const struct cli_top *order;
-    bool screen; /* it draws over itself */
+    bool screen;          /* it draws over itself */
+    bool keys;            /* read one by one */
+    struct termios found; /* as the terminal was, with `keys` */
     json_t *before;
     double before_ms;
     double seconds; /* between the last two */
 };
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted; /* Ctrl-C */
+static volatile sig_atomic_t suspended;   /* Ctrl-Z */
 
-static void on_interrupt(int number)
+static void on_signal(int number)
 {
-    (void)number;
-    interrupted = 1;
+    if (number == SIGTSTP)
+        suspended = 1;
+    else
+        interrupted = 1;
 }
 
 static double now_ms(void)
@@ -57,14 +62,26 @@ static double now_ms(void)
 
 /* ---- one frame -------------------------------------------------------------------- */
 
+static json_int_t count_of(const json_t *status, const char *counter)
+{
+    return json_integer_value(json_object_get(json_object_get(status, "counters"), counter));
+}
+
+/* In a container each run has the same pid. */
+static bool is_same_run(const json_t *before, const json_t *now)
+{
+    return json_equal(json_object_get(now, "pid"), json_object_get(before, "pid")) &&
+           json_number_value(json_object_get(now, "uptime")) >=
+               json_number_value(json_object_get(before, "uptime"));
+}
+
 static double rate_of(const struct top *t, const json_t *now, const char *counter)
 {
-    json_int_t is = json_integer_value(json_object_get(json_object_get(now, "counters"), counter));
-    json_int_t was =
-        json_integer_value(json_object_get(json_object_get(t->before, "counters"), counter));
+    /* One that was started meanwhile counts from its start. */
+    bool same = is_same_run(t->before, now);
 
-    /* It was restarted meanwhile: it counts from its start. */
-    return (double)(is < was ? is : is - was) / t->seconds;
+    return (double)(count_of(now, counter) - (same ? count_of(t->before, counter) : 0)) /
+           t->seconds;
 }
 
 static void print_rates(const struct top *t, const json_t *now)
@@ -120,37 +137,60 @@ static void print_json(const struct top *t, json_t *now)
     for (size_t i = 0; i < SHOWN; i++)
         json_object_set_new(rates, shown[i].counter, json_real(rate_of(t, now, shown[i].counter)));
     frame = json_pack("{s:f, s:o, s:O}", "seconds", t->seconds, "rates", rates, "status", now);
-    json_dumpf(frame, stdout, JSON_COMPACT);
-    putchar('\n');
+    cli_put_json(frame, false);
     json_decref(frame);
 }
 
 /* ---- the terminal ------------------------------------------------------------------ */
 
-/* Keys come one by one, unseen. False: stdin is no terminal. */
-static bool begin_keys(struct termios *was)
+/* Empties the screen; keys come one by one, unseen, unless stdin is no terminal. */
+static void take_terminal(struct top *t)
 {
     struct termios keys;
 
-    if (tcgetattr(STDIN_FILENO, was) != 0)
-        return false;
-    keys = *was;
+    if (!t->screen)
+        return;
+    fputs("\033[2J\033[H", stdout);
+    fflush(stdout);
+    if (tcgetattr(STDIN_FILENO, &t->found) != 0)
+        return;
+    keys = t->found;
     keys.c_lflag &= ~(tcflag_t)(ICANON | ECHO);
-    return tcsetattr(STDIN_FILENO, TCSANOW, &keys) == 0;
+    t->keys = tcsetattr(STDIN_FILENO, TCSANOW, &keys) == 0;
+}
+
+static void give_terminal_back(struct top *t)
+{
+    if (t->keys)
+        tcsetattr(STDIN_FILENO, TCSANOW, &t->found);
+    t->keys = false;
+}
+
+/* The shell has the terminal, as it was, until it lets us go on. */
+static void suspend(struct top *t)
+{
+    suspended = 0;
+    give_terminal_back(t);
+    raise(SIGSTOP);
+    take_terminal(t);
 }
 
 /* Until the next frame. False: it is to end. */
-static bool pause_for(const struct top *t, bool keys)
+static bool pause_for(struct top *t)
 {
-    struct pollfd in = {.fd = keys ? STDIN_FILENO : -1, .events = POLLIN};
     double until_ms = now_ms() + t->order->interval_ms;
 
     while (!interrupted) {
+        struct pollfd in = {.fd = t->keys ? STDIN_FILENO : -1, .events = POLLIN};
         double left_ms = until_ms - now_ms();
         char key;
 
         if (left_ms <= 0)
             return true;
+        if (suspended) {
+            suspend(t);
+            return true;
+        }
         if (poll(&in, 1, (int)left_ms + 1) > 0 &&
             (read(STDIN_FILENO, &key, 1) != 1 || key == 'q' || key == 'Q'))
             return false;
@@ -187,23 +227,22 @@ bool cli_top(struct cli *c, const struct cli_top *order)
     struct top t = {
         .c = c, .order = order, .screen = !order->json && !order->once && isatty(STDOUT_FILENO)};
     bool once = order->once || (!order->json && !t.screen);
-    struct sigaction act = {.sa_handler = on_interrupt};
-    struct termios was;
-    bool keys = t.screen && begin_keys(&was);
+    struct sigaction act = {.sa_handler = on_signal};
+    struct sigaction stop = {.sa_handler = on_signal, .sa_flags = SA_RESTART};
     bool fine;
 
     sigaction(SIGINT, &act, NULL);
     sigaction(SIGTERM, &act, NULL);
-    if (t.screen)
-        fputs("\033[2J\033[H", stdout);
+    if (t.screen) /* it asks on, and stops when it has shown the answer */
+        sigaction(SIGTSTP, &stop, NULL);
+    take_terminal(&t);
     fine = look(&t);
-    while (fine && pause_for(&t, keys)) {
+    while (fine && pause_for(&t)) {
         fine = look(&t);
         if (once || ferror(stdout))
             break;
     }
-    if (keys)
-        tcsetattr(STDIN_FILENO, TCSANOW, &was);
+    give_terminal_back(&t);
     json_decref(t.before);
     return fine;
 }

@@ -1,12 +1,15 @@
 """The sub-commands that ask a running midreg, as an operator types them."""
+import http.server
 import json
 import os
 import re
 import select
 import signal
+import socketserver
 import subprocess
 import termios
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -97,6 +100,64 @@ def test_top_on_a_terminal_ends_with_q_and_leaves_it_as_it_was(busy):
     assert top.wait(5) == 0
     assert termios.tcgetattr(fd)[3] & termios.ECHO == before[3] & termios.ECHO | termios.ECHO
     os.close(fd)
+
+
+def state_of(process):
+    return Path("/proc/%d/stat" % process.pid).read_text().rsplit(")", 1)[1].split()[0]
+
+
+def test_top_gives_the_terminal_back_while_it_is_stopped(busy):
+    """Ctrl-Z, and fg."""
+    top, fd = on_terminal(busy, "--interval", "0.2")
+    for _ in range(2):
+        read_until(fd, b"q ends it")
+        assert not termios.tcgetattr(fd)[3] & termios.ECHO
+        top.send_signal(signal.SIGTSTP)
+        poll(lambda: state_of(top) == "T", "it is stopped")
+        assert termios.tcgetattr(fd)[3] & termios.ECHO
+        top.send_signal(signal.SIGCONT)
+        poll(lambda: not termios.tcgetattr(fd)[3] & termios.ECHO, "it has the terminal again")
+        read_until(fd, b"\033[2J")
+    os.write(fd, b"q")
+    assert top.wait(5) == 0
+    assert termios.tcgetattr(fd)[3] & termios.ECHO
+    os.close(fd)
+
+
+class ScriptedStatus(http.server.BaseHTTPRequestHandler):
+    runs = iter(())
+
+    def do_GET(self):
+        pid, uptime, received = next(self.runs)
+        body = json.dumps({"pid": pid, "uptime": uptime, "counters": {"register_received": received}}).encode()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def address_string(self):
+        return "top"
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.mark.parametrize("pid, uptime", [(8, 3000), (7, 2)])
+def test_top_counts_from_the_start_of_another_run(house, pid, uptime):
+    """In a container all have one pid."""
+    house.start()
+    house.midreg.stop()
+    ScriptedStatus.runs = iter([(7, 1000, 50), (7, 1001, 60), (pid, uptime, 100), (pid, uptime + 1, 130)])
+    socket_path = str(house.directory / "state" / "admin.sock")
+    with socketserver.UnixStreamServer(socket_path, ScriptedStatus) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        top = subprocess.Popen([BINARY, "top", "-c", house.midreg.config_file, "--json", "--interval", "0.1"],
+                               stdout=subprocess.PIPE, env=environment())
+        frames = [json.loads(top.stdout.readline()) for _ in range(3)]
+        top.kill()
+        top.wait()
+        server.shutdown()
+    assert [round(f["rates"]["register_received"] * f["seconds"]) for f in frames] == [10, 100, 30]
 
 
 def test_top_says_that_midreg_has_ended(busy):
@@ -197,6 +258,6 @@ def test_bytes_of_a_phone_do_not_reach_the_terminal(house):
     al = house.phone("al")
     for contact in ('<%s>;x="\x1b[2J"' % al.uri, "<%s;x=\x1b>" % al.uri, '<%s>;x="\x7f\x9b2J"' % al.uri):
         al.register(contacts=[contact], call_id="c\x1b" if "9b" in repr(contact) else None)
-    for name in ("list",), ("show", "al"):
+    for name in ("list",), ("show", "al"), ("list", "--json"), ("show", "al", "--json"):
         done = ask(house, *name)
         assert not set(done.stdout) & set(map(chr, [*range(10), *range(11, 32), *range(127, 160)])), repr(done.stdout)
