@@ -1,8 +1,11 @@
 """The admin surface: asked over HTTP by a Unix socket and by TCP."""
+import contextlib
 import http.client
 import json
 import socket
 import subprocess
+
+import pytest
 
 from toolkit.endpoint import poll
 from toolkit.midreg import free_port
@@ -92,6 +95,42 @@ def test_a_socket_that_nobody_listens_on_is_replaced(house):
     assert (house.directory / "state" / "admin.sock").exists()
     house.midreg = house.run(house.midreg.config_file)
     assert unix(house, "/api/status")[1]["pid"] == house.midreg.process.pid
+
+
+def test_an_address_that_was_chosen_must_be_had(house):
+    port = free_port()
+    with socket.create_server(("127.0.0.1", port)):
+        with pytest.raises(AssertionError, match='admin "127.0.0.1:%d" cannot be opened: .*' % port):
+            house.start(admin=["127.0.0.1:%d" % port])
+
+
+def test_the_default_is_left_out_where_another_program_has_it(house):
+    """Two on one machine: the second runs all the same."""
+    with contextlib.ExitStack() as stack:
+        with contextlib.suppress(OSError):  # somebody has it, which will do
+            stack.enter_context(socket.create_server(("127.0.0.1", 8060)))
+        house.start(admin=None)
+        house.midreg.wait_log("event=admin_unavailable address=127.0.0.1:8060 .*remedy=")
+        house.registered("al")
+
+
+def test_who_does_not_read_holds_nobody_up(house):
+    """Neither phones nor who else asks; and when midreg ends it does not wait for him."""
+    house.start()
+    for i in range(30):
+        house.registered("u%d" % i)
+    request = b"GET /api/aors?limit=1000 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+    with contextlib.ExitStack() as stack:
+        for _ in range(4):
+            one = stack.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+            one.connect(str(house.directory / "state" / "admin.sock"))
+            one.setblocking(False)
+            with contextlib.suppress(BlockingIOError):
+                while True:  # until nothing more is taken: its answers lie before us
+                    one.send(request)
+        assert unix(house, "/api/status")[0] == 200
+        assert house.phones[0].register().status == 200
+        house.midreg.stop()
 
 
 def reload_of(house):
