@@ -343,7 +343,7 @@ static enum ask_result answer_reload_aor(const struct desk *d, struct ask *a)
 
     if (found != ASK_DONE)
         return found;
-    if (!upstream_is_up(upstreams_of(d->core->upstreams, record->hash)))
+    if (!upstream_is_up(upstreams_of(d->core->upstreams, aor_text(record), record->hash)))
         return ASK_DOWN;
     (void)registrar_reload_one(d->at.registrar, record->hash);
     return answer_facts(d, a);

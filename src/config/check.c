@@ -55,46 +55,6 @@ static void check_domains(struct reader *r)
         }
 }
 
-/* Is this one of our domains by its own name? */
-static bool is_domain(const struct config *c, const char *name)
-{
-    for (unsigned i = 0; i < c->domain_count; i++)
-        if (strcmp(name, c->domains[i]) == 0)
-            return true;
-    return c->domain_count == 0;
-}
-
-static void check_aliases(struct reader *r)
-{
-    const struct config *c = r->config;
-    const config_setting_t *at = config_setting_get_member(r->root, "domain-alias");
-
-    for (unsigned i = 0; i < c->alias_count; i++) {
-        const struct config_alias *alias = &c->alias[i];
-
-        if (!is_domain(c, alias->domain))
-            reader_mistake(r, at, "domain-alias: \"%s\" is none of domains; add it there",
-                           alias->domain);
-        if (c->domain_count && is_domain(c, alias->name))
-            reader_mistake(r, at,
-                           "domain-alias: \"%s\" is a domain itself; remove it from one of both",
-                           alias->name);
-        for (unsigned j = 0; j < c->alias_count; j++)
-            if (strcmp(alias->domain, c->alias[j].name) == 0)
-                reader_mistake(r, at,
-                               "domain-alias: \"%s\" is an alias itself; write the domain that "
-                               "it stands for",
-                               alias->domain);
-    }
-    if (c->alias_count && c->force_domain)
-        reader_mistake(r, at,
-                       "domain-alias says nothing beside force-domain, which makes every domain "
-                       "one; remove one of both");
-    if (c->force_domain && !is_domain(c, c->force_domain))
-        reader_mistake(r, config_setting_get_member(r->root, "force-domain"),
-                       "force-domain \"%s\" is none of domains; add it there", c->force_domain);
-}
-
 /* Of a name: is there a udp: listener at all, and one of its own? */
 static enum config_place place_of_name(const struct config *c, const struct config_upstream *up)
 {
@@ -171,34 +131,19 @@ static void check_addresses(struct reader *r)
         }
 }
 
-/* Nobody but midreg itself could register a phone at those that it did not go to. */
-static void check_policy(struct reader *r)
-{
-    const struct config *c = r->config;
-
-    for (unsigned i = 0; i < c->upstream_count; i++)
-        if (c->policy == POLICY_ALL && c->upstream[i].means == CONFIG_MEANS_NONE)
-            reader_mistake(r, config_setting_get_member(r->root, "policy"),
-                           "policy = \"all\" registers each identity at all main registrars, "
-                           "which midreg cannot do at upstream %s with means = \"none\": have it "
-                           "trust midreg's address (means = \"acl\"), or use \"hash\" or "
-                           "\"failover\"",
-                           c->upstream[i].name);
-}
-
 void reader_check(struct reader *r)
 {
     const struct config *c = r->config;
 
     check_expiries(r);
     check_domains(r);
-    check_aliases(r);
+    reader_check_aliases(r);
     if (c->upstream_count == 0 && !(config_setting_get_member(r->root, "upstream") && r->mistakes))
         reader_mistake(r, config_setting_get_member(r->root, "upstream"),
                        "there is no upstream; write for example upstream = { pbx = { address = "
                        "\"10.0.0.5:5080\" } }");
     for (unsigned i = 0; i < c->upstream_count; i++)
         check_upstream(r, &c->upstream[i]);
-    check_policy(r);
+    reader_check_policies(r);
     check_addresses(r);
 }

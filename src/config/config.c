@@ -214,6 +214,8 @@ void config_free(struct config *c)
         free(c->alias[i].name);
         free(c->alias[i].domain);
     }
+    for (unsigned i = 0; i < c->domain_policy_count; i++)
+        free(c->domain_policy[i].domain);
     for (unsigned i = 0; i < c->admin_count; i++)
         free(c->admin[i].path);
     free(c->force_domain);
@@ -230,32 +232,4 @@ void config_advertised(const struct config *c, struct address *local)
         return;
     *local = c->advertise;
     local->port = port;
-}
-
-static const struct config_alias *find_alias(const struct config *c, struct span host)
-{
-    for (unsigned i = 0; i < c->alias_count; i++)
-        if (span_ieq(host, span_of(c->alias[i].name)))
-            return &c->alias[i];
-    return NULL;
-}
-
-struct span config_domain(const struct config *c, struct span host)
-{
-    const struct config_alias *alias;
-
-    if (c->force_domain)
-        return span_of(c->force_domain);
-    alias = find_alias(c, host);
-    return alias ? span_of(alias->domain) : host;
-}
-
-bool config_serves(const struct config *c, struct span host)
-{
-    if (c->domain_count == 0 || find_alias(c, host))
-        return true;
-    for (unsigned i = 0; i < c->domain_count; i++)
-        if (span_ieq(host, span_of(c->domains[i])))
-            return true;
-    return false;
 }

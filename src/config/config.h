@@ -73,6 +73,12 @@ struct config_alias {
     char *domain; /* lower case */
 };
 
+/* Who serves the identities of one domain. */
+struct config_domain_policy {
+    char *domain; /* lower case */
+    enum config_policy policy;
+};
+
 /* Where the admin surface is reached. */
 struct config_admin {
     char *path;             /* of a Unix socket; NULL: */
@@ -114,7 +120,9 @@ struct config {
     bool admin_chosen;       /* false: it is the default, without which midreg runs, too */
     struct address resolver; /* who is asked for names; family ADDRESS_NONE: the system's */
     enum log_verbosity { LOG_LEVEL_WARN, LOG_LEVEL_INFO, LOG_LEVEL_DEBUG } log_level;
-    enum config_policy policy;
+    enum config_policy policy; /* of the domains that are not among these: */
+    struct config_domain_policy domain_policy[CONFIG_DOMAINS_MAX];
+    unsigned domain_policy_count;
     struct config_upstream upstream[CONFIG_UPSTREAMS_MAX];
     unsigned upstream_count;
 };
@@ -155,5 +163,10 @@ bool config_serves(const struct config *c, struct span host);
 /* The domain that this host (any case) stands for in an AOR: `force-domain`, the
  * domain of an alias, or the host itself. */
 struct span config_domain(const struct config *c, struct span host);
+
+/* Who serves the identities of this domain, as it stands in their AORs. */
+enum config_policy config_policy_of(const struct config *c, struct span domain);
+/* Is it the policy of any domain? */
+bool config_may_policy(const struct config *c, enum config_policy policy);
 
 #endif

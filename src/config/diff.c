@@ -58,6 +58,15 @@ static bool same_aliases(const struct config *a, const struct config *b)
     return a->alias_count == b->alias_count;
 }
 
+static bool same_policies(const struct config *a, const struct config *b)
+{
+    for (unsigned i = 0; i < a->domain_policy_count && i < b->domain_policy_count; i++)
+        if (!same_text(a->domain_policy[i].domain, b->domain_policy[i].domain) ||
+            a->domain_policy[i].policy != b->domain_policy[i].policy)
+            return false;
+    return a->domain_policy_count == b->domain_policy_count;
+}
+
 static bool same_admin(const struct config *a, const struct config *b)
 {
     for (unsigned i = 0; i < a->admin_count && i < b->admin_count; i++)
@@ -120,6 +129,8 @@ static bool same_of_config(enum option_type type, const struct config *a, const 
         return same_texts(a->domains, a->domain_count, b->domains, b->domain_count);
     case OPTION_ALIASES:
         return same_aliases(a, b);
+    case OPTION_POLICIES:
+        return same_policies(a, b);
     case OPTION_HEADERS:
         return same_texts(a->strip_headers, a->strip_count, b->strip_headers, b->strip_count);
     case OPTION_ADMIN:

@@ -26,7 +26,7 @@ static const struct option_choice auths[] = {
 static const struct option_choice log_levels[] = {
     {"warn", LOG_LEVEL_WARN}, {"info", LOG_LEVEL_INFO}, {"debug", LOG_LEVEL_DEBUG}, {NULL, 0}};
 
-static const struct option_choice policies[] = {
+const struct option_choice config_policies[] = {
     {"hash", POLICY_HASH}, {"failover", POLICY_FAILOVER}, {"all", POLICY_ALL}, {NULL, 0}};
 
 static const struct option_choice means[] = {{"auto", CONFIG_MEANS_AUTO},
@@ -223,10 +223,15 @@ static const struct option options[] = {
      .type = OPTION_CHOICE,
      .field = FIELD(policy),
      .fallback = "\"hash\"",
-     .choices = policies,
+     .choices = config_policies,
      .meaning = "With several main registrars, who serves an identity. hash: each its share, by "
                 "weight. failover: the first that is up. all: as hash, and it is registered at "
                 "all of them."},
+    {.name = "domain-policy",
+     .type = OPTION_POLICIES,
+     .fallback = "[ ]",
+     .meaning = "Another policy for some of our domains, each as \"DOMAIN=POLICY\": for example "
+                "[ \"example.com=failover\" ]."},
     {.name = "upstream",
      .type = OPTION_UPSTREAMS,
      .example = "{ pbx = { address = \"10.0.0.5:5080\" } }",

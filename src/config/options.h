@@ -24,6 +24,7 @@ enum option_type {
     OPTION_LISTENERS, /* config.listen */
     OPTION_DOMAINS,   /* config.domains */
     OPTION_ALIASES,   /* config.alias */
+    OPTION_POLICIES,  /* config.domain_policy */
     OPTION_DOMAIN,    /* char *: one domain */
     OPTION_HEADERS,   /* config.strip_headers */
     OPTION_UPSTREAMS, /* config.upstream */
@@ -59,6 +60,8 @@ struct option_table {
 };
 
 extern const struct option_table config_options;
+/* The values of `policy`. */
+extern const struct option_choice config_policies[];
 /* What stands in each upstream = { NAME = { ... } }. */
 extern const struct option_table config_upstream_options;
 /* What stands in its event-socket = { ... }. */

@@ -37,6 +37,7 @@ bool reader_place(struct reader *r, const struct option *o, const config_setting
 void reader_listeners(struct reader *r, config_setting_t *s);
 void reader_domains(struct reader *r, config_setting_t *s);
 void reader_aliases(struct reader *r, config_setting_t *s);
+void reader_domain_policies(struct reader *r, config_setting_t *s);
 void reader_headers(struct reader *r, config_setting_t *s);
 void reader_admin(struct reader *r, config_setting_t *s);
 /* A group of options: first the table's defaults, then what stands there, into the struct
@@ -77,5 +78,8 @@ bool reader_listeners_collide(const struct config_listener *a, const struct conf
 
 /* Contradictions between settings that are each right. */
 void reader_check(struct reader *r);
+/* Those between domains and what is said of them. */
+void reader_check_aliases(struct reader *r);
+void reader_check_policies(struct reader *r);
 
 #endif

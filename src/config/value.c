@@ -339,6 +339,9 @@ void reader_value(struct reader *r, const struct option *o, config_setting_t *s,
     case OPTION_ALIASES:
         reader_aliases(r, s);
         break;
+    case OPTION_POLICIES:
+        reader_domain_policies(r, s);
+        break;
     case OPTION_DOMAIN:
         read_domain(r, o, s, field);
         break;

@@ -37,6 +37,18 @@ static bool find_phone(const struct proxy *p, const struct sip_uri *contact,
     return token->flow.listener < p->config->listen_count && flow_alive(p->rt->ports, &token->flow);
 }
 
+/* The main registrar that the call is with; if that one is not in the configuration any
+ * more, who serves the AOR now. */
+static struct upstream *upstream_of(const struct proxy *p, const struct flow_token *token)
+{
+    const struct aor *a;
+
+    if (token->upstream < p->upstreams->count)
+        return &p->upstreams->list[token->upstream];
+    a = location_find(p->location, token->aor_hash);
+    return upstreams_of(p->upstreams, a ? aor_text(a) : SPAN_NONE, token->aor_hash);
+}
+
 /* The next hop, and the token as it is from here on. */
 static bool find_next_hop(const struct proxy *p, const struct arrival *a, struct fork_order *order,
                           struct flow *to)
@@ -50,9 +62,7 @@ static bool find_next_hop(const struct proxy *p, const struct arrival *a, struct
             return false;
         *to = token->flow;
     } else {
-        struct upstream *u = token->upstream < p->upstreams->count
-                                 ? &p->upstreams->list[token->upstream]
-                                 : upstreams_of(p->upstreams, token->aor_hash);
+        struct upstream *u = upstream_of(p, token);
 
         if (!u || !upstream_is_placed(u))
             return false;

@@ -39,7 +39,7 @@ static const struct binding *binding_on_flow(const struct proxy *p, const struct
     return NULL;
 }
 
-/* Fills in the From AOR, and the binding that proves it, if any. */
+/* Fills in the From AOR and who serves it, and the binding that proves it, if any. */
 static void find_caller(const struct proxy *p, const struct inspected *r, const struct flow *from,
                         struct policy_pass *out)
 {
@@ -53,6 +53,7 @@ static void find_caller(const struct proxy *p, const struct inspected *r, const 
     if (!is_sip(&named) || !sip_canonical_aor(&aor, &named) || aor.overflow)
         return;
     out->aor_hash = location_hash(p->location, buf_done(&aor));
+    out->upstream = upstreams_of(p->upstreams, buf_done(&aor), out->aor_hash);
     a = location_find(p->location, out->aor_hash);
     if (a && span_eq(aor_text(a), buf_done(&aor)) && flow_is_one_phones(p, r->m))
         b = binding_on_flow(p, a, from);
@@ -100,9 +101,8 @@ int policy_phone_request(const struct proxy *p, const struct inspected *r, const
 
     if (refused)
         return refused;
-    *out = (struct policy_pass){0, 0, NULL};
+    *out = (struct policy_pass){0, 0, upstreams_of(p->upstreams, SPAN_NONE, 0)};
     find_caller(p, r, from, out);
-    out->upstream = upstreams_of(p->upstreams, out->aor_hash);
     if (!out->upstream || !upstream_is_placed(out->upstream))
         return 480;
     return out->binding_id || stranger_may(p, r, out->upstream) ? 0 : 403;

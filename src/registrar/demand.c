@@ -14,6 +14,9 @@
 /* Half the expiry must leave a fifth of the rate free, or it would come and go. */
 #define ROOM_NUMERATOR   4
 #define ROOM_DENOMINATOR 5
+/* Records that tell which policy how many follow, and places of the table to find them. */
+#define SAMPLE       128
+#define SAMPLE_STEPS 1024
 
 void demand_init(struct demand *d, uint64_t now_ms)
 {
@@ -81,6 +84,29 @@ bool demand_look(struct demand *d, uint64_t now_ms, uint64_t leases, uint32_t ra
 
 /* ---- with the registrar ------------------------------------------------------------ */
 
+/* The table's order has nothing to do with domains. */
+void demand_sample(struct registrar *r)
+{
+    unsigned seen[POLICY_ALL + 1] = {0};
+    unsigned count = 0;
+    void *record;
+
+    if (r->with.config->domain_policy_count == 0)
+        return;
+    for (unsigned steps = 0; count < SAMPLE && steps < SAMPLE_STEPS; steps++) {
+        if (!table_walk(&r->with.location->aors, &r->sampled_to, &record)) {
+            r->sampled_to = 0;
+            continue;
+        }
+        if (!record)
+            continue;
+        seen[upstreams_policy(r->with.upstreams, aor_text(record))]++;
+        count++;
+    }
+    for (unsigned p = 0; count && p <= POLICY_ALL; p++)
+        r->policy_part[p] = (double)seen[p] / count;
+}
+
 /* The leases of one upstream, by its share of the identities. A record without a
  * binding is no lease, so who makes up names counts for nothing. */
 uint64_t demand_leases(const struct registrar *r, unsigned upstream)
@@ -88,7 +114,13 @@ uint64_t demand_leases(const struct registrar *r, unsigned upstream)
     const struct location *l = r->with.location;
     uint64_t leases = l->aors.used < l->bindings ? l->aors.used : l->bindings;
 
-    return (uint64_t)((double)leases * upstreams_share(r->with.upstreams, upstream) + 0.5);
+    double share = 0;
+
+    for (unsigned p = 0; p <= POLICY_ALL; p++)
+        if (r->policy_part[p] > 0)
+            share += r->policy_part[p] *
+                     upstreams_share(r->with.upstreams, (enum config_policy)p, upstream);
+    return (uint64_t)((double)leases * share + 0.5);
 }
 
 void demand_watch(struct registrar *r, unsigned upstream)
@@ -96,9 +128,11 @@ void demand_watch(struct registrar *r, unsigned upstream)
     const struct pacer *pacer = &r->pacer[upstream];
     struct demand *d = &r->demand[upstream];
     bool waits = pacer_next_ms(pacer) != UINT64_MAX;
-    uint64_t leases = demand_leases(r, upstream);
     uint64_t now_ms = r->rt->now_ms;
 
+    if (now_ms >= d->since_ms + DEMAND_WINDOW_MS)
+        demand_sample(r);
+    uint64_t leases = demand_leases(r, upstream);
     if (!demand_look(d, now_ms, leases, pacer->rate, waits, r->upstream_expires_s) ||
         now_ms < d->warn_ms)
         return;

@@ -55,6 +55,8 @@ bool demand_look(struct demand *d, uint64_t now_ms, uint64_t leases, uint32_t ra
 /* Looks at this upstream's demand; warns, not more than once a minute. */
 void demand_watch(struct registrar *r, unsigned upstream);
 
+/* Looks at some records anew, to see how many follow which policy. */
+void demand_sample(struct registrar *r);
 /* How many leases this upstream has, about. */
 uint64_t demand_leases(const struct registrar *r, unsigned upstream);
 

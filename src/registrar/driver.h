@@ -47,6 +47,9 @@ struct registrar {
     char date_text[32];
     size_t date_n;
     struct refusals refusals[CONFIG_UPSTREAMS_MAX];
+    /* demand.c: of the records, by enum config_policy, and where the last sample ended. */
+    double policy_part[POLICY_ALL + 1];
+    uint64_t sampled_to;
 };
 
 /* Decides on the record as it is now. */
@@ -63,7 +66,7 @@ void driver_flow_lost(struct registrar *r, uint64_t hash, const struct flow *flo
 
 /* auth = "upstream", and the upstream accepts anybody: its word proves nothing
  * (design 3.2). */
-bool driver_upstream_is_open(struct registrar *r, uint64_t hash);
+bool driver_upstream_is_open(struct registrar *r, const struct register_request *rq);
 
 /* Decodes a REGISTER that was accepted before; false cannot happen with a
  * message that registrar_receive() let in, but is obeyed. */

@@ -280,8 +280,7 @@ static bool decide_anew(struct errand *e)
     proof =
         rules_proof(location_find(r->with.location, e->hash), &rq, r->rt->now_ms, r->with.config);
     driver_decide(r, &rq, proof, &outcome);
-    if (outcome.verdict == REG_FORWARD && !outcome.survives &&
-        driver_upstream_is_open(r, e->hash)) {
+    if (outcome.verdict == REG_FORWARD && !outcome.survives && driver_upstream_is_open(r, &rq)) {
         answer_unavailable_in(r, e->server, "Service Unavailable (main registrar is open)");
         return false;
     }

@@ -9,7 +9,7 @@ static unsigned target_of(const struct registrar *r, const struct aor *a)
 {
     struct upstreams *all = r->with.upstreams;
 
-    return (unsigned)(upstreams_of(all, a->hash) - all->list);
+    return (unsigned)(upstreams_of(all, aor_text(a), a->hash) - all->list);
 }
 
 void home_configure(const struct registrar *r, struct lease *l)
@@ -24,7 +24,7 @@ void home_configure(const struct registrar *r, struct lease *l)
 
 bool home_wants(const struct registrar *r, const struct aor *a, const struct lease *l)
 {
-    return l == &a->lease || r->with.config->policy == POLICY_ALL;
+    return l == &a->lease || upstreams_policy(r->with.upstreams, aor_text(a)) == POLICY_ALL;
 }
 
 struct lease *home_lease_at(struct registrar *r, struct aor **a, unsigned upstream)
@@ -97,7 +97,7 @@ void home_settle(struct registrar *r, struct aor **a)
     /* After a start its name is being looked up: nobody moves for that. */
     if (upstream_is_placed(home) || home->name.failures > 0)
         home_move(r, a);
-    if (r->with.config->policy != POLICY_ALL)
+    if (upstreams_policy(r->with.upstreams, aor_text(*a)) != POLICY_ALL)
         return;
     for (unsigned i = 0; i < r->with.upstreams->count; i++)
         (void)home_lease_at(r, a, i);

@@ -339,9 +339,14 @@ bool driver_apply(struct registrar *r, const struct register_request *rq, enum p
     return done;
 }
 
-bool driver_upstream_is_open(struct registrar *r, uint64_t hash)
+static struct upstream *home_of(const struct registrar *r, const struct register_request *rq)
 {
-    const struct upstream *u = upstreams_of(r->with.upstreams, hash);
+    return upstreams_of(r->with.upstreams, rq->aor, rq->hash);
+}
+
+bool driver_upstream_is_open(struct registrar *r, const struct register_request *rq)
+{
+    const struct upstream *u = home_of(r, rq);
 
     return r->with.config->auth == AUTH_UPSTREAM && !r->with.config->allow_open_upstream &&
            upstream_may_be_open(u);
@@ -351,12 +356,11 @@ static void forward(struct registrar *r, const struct sip_message *m, const stru
                     const struct register_request *rq, enum proof proof,
                     const struct outcome *outcome)
 {
-    if (outcome->verdict == REG_FORWARD && !outcome->survives &&
-        driver_upstream_is_open(r, rq->hash)) {
+    if (outcome->verdict == REG_FORWARD && !outcome->survives && driver_upstream_is_open(r, rq)) {
         answer_unavailable(r, m, from, "Service Unavailable (main registrar is open)");
         return;
     }
-    if (!upstream_is_placed(upstreams_of(r->with.upstreams, rq->hash))) {
+    if (!upstream_is_placed(home_of(r, rq))) {
         answer_unavailable(r, m, from, "Service Unavailable (main registrar's address unknown)");
         return;
     }
@@ -376,8 +380,7 @@ void registrar_receive(struct registrar *r, const struct sip_message *request,
     driver_decide(r, &rq, proof, &outcome);
 
     /* It would wait for an answer that does not come (design 3.4). */
-    if (outcome.verdict == REG_FORWARD && outcome.survives &&
-        !upstream_is_up(upstreams_of(r->with.upstreams, rq.hash)))
+    if (outcome.verdict == REG_FORWARD && outcome.survives && !upstream_is_up(home_of(r, &rq)))
         outcome.verdict = REG_ABSORBED;
 
     /* While a REGISTER of this Call-ID is on its way, later ones wait for it. A
@@ -528,6 +531,8 @@ static void on_down(void *self, struct upstream *u)
 {
     struct registrar *r = self;
     struct upstreams *all = r->with.upstreams;
+    bool moves = config_may_policy(r->with.config, POLICY_HASH) ||
+                 config_may_policy(r->with.config, POLICY_FAILOVER);
     bool others = false;
 
     journal_lost(r->with.journal, (unsigned)(u - all->list), true);
@@ -537,7 +542,7 @@ static void on_down(void *self, struct upstream *u)
     if (!others)
         return;
     errands_divert(r, (unsigned)(u - all->list));
-    for (unsigned i = 0; i < all->count && r->with.config->policy != POLICY_ALL; i++)
+    for (unsigned i = 0; i < all->count && moves; i++)
         if (upstream_is_up(&all->list[i]))
             reload_take_over(r, &all->list[i], u);
 }
@@ -558,6 +563,7 @@ void registrar_started(struct registrar *r)
 {
     struct upstreams *all = r->with.upstreams;
 
+    demand_sample(r);
     for (unsigned i = 0; i < all->count; i++)
         if (journal_is_lost(r->with.journal, i) && upstream_is_up(&all->list[i]))
             registrar_upstream_lost(r, &all->list[i],
@@ -590,6 +596,7 @@ struct registrar *registrar_new(const struct registrar_parts *parts)
         demand_init(&r->demand[i], r->rt->now_ms);
         r->refusals[i].minute = 1;
     }
+    r->policy_part[parts->config->policy] = 1;
     slab_init(&r->parked, sizeof(struct parked), PARKED_MAX);
     wheel_handler(&r->rt->wheel, TIMER_AOR, on_aor_timer, r);
     errands_init(r);

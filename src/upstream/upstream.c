@@ -213,26 +213,38 @@ static const struct upstream *first_up(const struct upstreams *u)
     return u->list;
 }
 
-struct upstream *upstreams_of(struct upstreams *u, uint64_t aor_hash)
+enum config_policy upstreams_policy(const struct upstreams *u, struct span aor)
+{
+    size_t host = aor.n;
+
+    if (u->config->domain_policy_count == 0)
+        return u->config->policy;
+    /* A canonical AOR ends with its host, in which there is no '@'. */
+    while (host && aor.p[host - 1] != '@')
+        host--;
+    return config_policy_of(u->config, span_make(aor.p + host, aor.n - host));
+}
+
+struct upstream *upstreams_of(struct upstreams *u, struct span aor, uint64_t aor_hash)
 {
     struct upstream *chosen;
 
     if (u->count == 1)
         return u->list;
-    if (u->config->policy == POLICY_FAILOVER)
+    if (upstreams_policy(u, aor) == POLICY_FAILOVER)
         return &u->list[first_up(u) - u->list];
     chosen = draw(u, aor_hash, true);
     return chosen ? chosen : draw(u, aor_hash, false);
 }
 
-double upstreams_share(const struct upstreams *u, unsigned upstream)
+double upstreams_share(const struct upstreams *u, enum config_policy policy, unsigned upstream)
 {
     double weights = 0;
     unsigned up = 0;
 
-    if (u->count == 1 || u->config->policy == POLICY_ALL)
+    if (u->count == 1 || policy == POLICY_ALL)
         return 1;
-    if (u->config->policy == POLICY_FAILOVER)
+    if (policy == POLICY_FAILOVER)
         return first_up(u) == &u->list[upstream];
     for (unsigned i = 0; i < u->count; i++)
         up += upstream_is_up(&u->list[i]);

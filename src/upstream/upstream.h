@@ -114,14 +114,18 @@ unsigned upstreams_pinged(const struct upstreams *u);
 void upstreams_refused(struct upstreams *u, const struct address *to);
 
 /*
- * The upstream that serves an AOR now. Policy "failover": the first that is up; "hash"
- * and "all": each has its share by `weight`, and of one that is down the others take
- * over its AORs alone (rendezvous hashing). Are all down: as if they were up.
+ * The upstream that serves an AOR (canonical; empty: nobody's) now, by the policy of its
+ * domain. "failover": the first that is up; "hash" and "all": each has its share by
+ * `weight`, and of one that is down the others take over its AORs alone (rendezvous
+ * hashing). Are all down: as if they were up.
  */
-struct upstream *upstreams_of(struct upstreams *u, uint64_t aor_hash);
+struct upstream *upstreams_of(struct upstreams *u, struct span aor, uint64_t aor_hash);
 
-/* Which part of the AORs has a lease there, as things are now: 0 to 1. */
-double upstreams_share(const struct upstreams *u, unsigned upstream);
+/* The policy of the AOR's domain. */
+enum config_policy upstreams_policy(const struct upstreams *u, struct span aor);
+
+/* Which part of the AORs with this policy has a lease there, as things are now: 0 to 1. */
+double upstreams_share(const struct upstreams *u, enum config_policy policy, unsigned upstream);
 
 static inline bool upstream_is_up(const struct upstream *u)
 {

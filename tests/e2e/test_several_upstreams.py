@@ -144,6 +144,26 @@ def test_failover_uses_the_first_that_is_up(house):
     talk(house.registrar, phones["u0"])
 
 
+def test_each_domain_may_have_its_own_policy(house):
+    house.start(domains=["a.example", "b.example", "c.example"], policy="failover",
+                domain_policy=["b.example=all", "c.example=hash"])
+    users = {domain: {user: house.phone(user, domain=domain).registered() for user in USERS}
+             for domain in ("a.example", "b.example", "c.example")}
+
+    def held(registrar, domain):
+        return {user for user in USERS if registrar.contacts(user, domain)}
+    poll(lambda: held(house.registrar, "b.example") == held(house.two, "b.example") == set(USERS), "both have them")
+    assert held(house.registrar, "a.example") == set(USERS) and not held(house.two, "a.example")
+    shares = held(house.registrar, "c.example"), held(house.two, "c.example")
+    assert all(shares) and not shares[0] & shares[1] and shares[0] | shares[1] == set(USERS)
+    for user in sorted(shares[1])[:2]:
+        talk(house.two, users["c.example"][user])
+        talk(house.registrar, users["a.example"][user])
+    house.dies(house.registrar)
+    poll(lambda: held(house.two, "a.example") == held(house.two, "c.example") == set(USERS), "they have moved", 15)
+    talk(house.two, users["a.example"]["u0"])
+
+
 # -- one dies ------------------------------------------------------------------------------------------
 def refresh_until(phones, done, what, patience=15):
     """Every phone registers, again and again: nothing but 200 is heard meanwhile."""

@@ -77,6 +77,8 @@ static void test_needs_a_restart(void **state)
         {BASE UP(""), BASE "domains = [ \"a.example\" ]\n" UP(""), "domains"},
         {BASE "domain-alias = [ \"a=b\" ]\n" UP(""), BASE "domain-alias = [ \"a=c\" ]\n" UP(""),
          "domain-alias"},
+        {BASE "domain-policy = [ \"a=all\" ]\n" UP(""),
+         BASE "domain-policy = [ \"a=hash\" ]\n" UP(""), "domain-policy"},
         {BASE UP(""), BASE "auth = \"none\"\n" UP(""), "auth"},
         {BASE UP(""), BASE "allow-open-upstream = true\n" UP(""), "allow-open-upstream"},
         {BASE UP(""), BASE "upstream-expires = 7200\n" UP(""), "upstream-expires"},

@@ -51,6 +51,28 @@ static void check_rows(const struct row *rows, size_t count)
 
 #define CHECK_ROWS(rows) check_rows(rows, sizeof(rows) / sizeof(rows)[0])
 
+static void test_domain_policy_mistakes(void **state)
+{
+#define NO_POLICY(text) "t.conf:3: domain-policy \"" text "\" is not of the form DOMAIN=POLICY"
+    static const struct row rows[] = {
+        {GOOD "domain-policy = \"a=all\"\n", "t.conf:3: domain-policy must be a list"},
+        {GOOD "domain-policy = [ \"a\" ]\n", NO_POLICY("a")},
+        {GOOD "domain-policy = [ \"a=some\" ]\n", NO_POLICY("a=some")},
+        {GOOD "domain-policy = [ \"sip:a=all\" ]\n", NO_POLICY("sip:a=all")},
+        {GOOD "domain-policy = [ \"a=all\", \"A=hash\" ]\n",
+         "t.conf:3: the domain \"a\" stands here twice; remove one"},
+        {GOOD "domains = [ \"x\" ]\ndomain-policy = [ \"a=hash\" ]\n",
+         "t.conf:4: domain-policy: \"a\" is none of domains; add it there"},
+        {GOOD "domain-alias = [ \"a=b\" ]\ndomain-policy = [ \"a=hash\" ]\n",
+         "t.conf:4: domain-policy: who registers at \"a\" belongs to \"b\"; write that one"},
+        {GOOD "force-domain = \"b\"\ndomain-policy = [ \"a=hash\" ]\n",
+         "t.conf:4: domain-policy: who registers at \"a\" belongs to \"b\"; write that one"},
+    };
+
+    (void)state;
+    CHECK_ROWS(rows);
+}
+
 static void test_alias_mistakes(void **state)
 {
 #define NO_ALIAS(text) "t.conf:3: domain-alias \"" text "\" is not of the form NAME=DOMAIN"
@@ -374,6 +396,7 @@ int main(void)
         cmocka_unit_test(test_event_socket_mistakes),
         cmocka_unit_test(test_admin_mistakes),
         cmocka_unit_test(test_alias_mistakes),
+        cmocka_unit_test(test_domain_policy_mistakes),
         cmocka_unit_test(test_syntax),
         cmocka_unit_test(test_unknown),
         cmocka_unit_test(test_types),

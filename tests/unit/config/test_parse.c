@@ -158,6 +158,25 @@ static void test_durations(void **state)
     }
 }
 
+static void test_domain_policies(void **state)
+{
+    struct config *c =
+        parse(LOOPBACK "policy = \"failover\"\ndomain-policy = [ \"A.example=hash\",\n"
+                       "  \"b.example = all\" ]\n");
+    struct config *one = parse(LOOPBACK);
+
+    (void)state;
+    assert_int_equal(config_policy_of(c, SPAN("a.example")), POLICY_HASH);
+    assert_int_equal(config_policy_of(c, SPAN("b.example")), POLICY_ALL);
+    assert_int_equal(config_policy_of(c, SPAN("c.example")), POLICY_FAILOVER);
+    assert_true(config_may_policy(c, POLICY_ALL));
+    assert_true(config_may_policy(c, POLICY_FAILOVER));
+    assert_int_equal(config_policy_of(one, SPAN("a.example")), POLICY_HASH);
+    assert_false(config_may_policy(one, POLICY_ALL));
+    config_free(c);
+    config_free(one);
+}
+
 static void test_aliases(void **state)
 {
     struct config *c = parse(LOOPBACK "domains = [ \"example.com\", \"b.example\" ]\n"
@@ -272,10 +291,15 @@ static void test_load(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),  cmocka_unit_test(test_everything_set),
-        cmocka_unit_test(test_durations), cmocka_unit_test(test_aliases),
-        cmocka_unit_test(test_serves),    cmocka_unit_test(test_defaults_are_a_configuration),
-        cmocka_unit_test(test_load),      cmocka_unit_test(test_sources),
+        cmocka_unit_test(test_defaults),
+        cmocka_unit_test(test_everything_set),
+        cmocka_unit_test(test_durations),
+        cmocka_unit_test(test_aliases),
+        cmocka_unit_test(test_domain_policies),
+        cmocka_unit_test(test_serves),
+        cmocka_unit_test(test_defaults_are_a_configuration),
+        cmocka_unit_test(test_load),
+        cmocka_unit_test(test_sources),
     };
 
     return cmocka_run_group_tests_name("config-parse", tests, NULL, NULL);

@@ -208,6 +208,57 @@ static void test_an_upstream_that_grants_no_more(void **state)
     assert_int_equal(first->lease.granted_s, 20);
 }
 
+/* ---- two main registrars, and domains of their own policies --------------------------- */
+
+static int two(void **state)
+{
+    (void)state;
+    world_open(AUTH_NONE);
+    world.config.policy = POLICY_FAILOVER;
+    world.config.domain_policy[0].domain = (char *)"b.example";
+    world.config.domain_policy[0].policy = POLICY_ALL;
+    world.config.domain_policy_count = 1;
+    world.config.upstream[1] = world.config.upstream[0];
+    world.config.upstream[1].name = (char *)"two";
+    world.config.upstream_count = 2;
+    assert_true(address_parse(SPAN("10.9.9.10:5080"), 0, &world.config.upstream[1].address));
+    world_start_unprobed();
+    return 0;
+}
+
+static void there_is(unsigned i, const char *domain)
+{
+    char aor[64];
+    struct aor *a;
+    struct binding_spec spec = {.uri = SPAN("sip:x@10.0.0.1"),
+                                .call_id = SPAN("c"),
+                                .flow = fake_flow(HOME),
+                                .expires_ms = world.fake.rt.now_ms + 3600000,
+                                .granted_s = 3600};
+
+    snprintf(aor, sizeof aor, "sip:u%u@%s", i, domain);
+    assert_int_equal(location_ensure(&world.location, span_of(aor), span_of(aor), &a), LOCATION_OK);
+    assert_non_null(location_bind(&world.location, &a, &spec));
+}
+
+/* 300 under "failover" are at the first alone, 100 under "all" at both. */
+static void test_how_many_leases_each_has(void **state)
+{
+    (void)state;
+    for (unsigned i = 0; i < 400; i++)
+        there_is(i, i % 4 ? "a.example" : "b.example");
+    assert_int_equal(demand_leases(world.registrar, 1), 0); /* nobody has looked yet */
+    registrar_started(world.registrar);
+    assert_int_equal(demand_leases(world.registrar, 0), 400);
+    assert_in_range(demand_leases(world.registrar, 1), 40, 190);
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < 100; i++) { /* sample after sample: all are seen */
+        demand_sample(world.registrar);
+        sum += demand_leases(world.registrar, 1);
+    }
+    assert_in_range(sum / 100, 90, 110);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -218,6 +269,7 @@ int main(void)
         cmocka_unit_test_setup(test_comes_back_when_there_is_room, pure),
         cmocka_unit_test_setup_teardown(test_many_leases_ask_for_longer, crowded, end),
         cmocka_unit_test_setup_teardown(test_an_upstream_that_grants_no_more, crowded, end),
+        cmocka_unit_test_setup_teardown(test_how_many_leases_each_has, two, end),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -50,6 +50,7 @@ static struct exchange exchange[PBXS];
 static struct user user[USERS];
 static uint64_t chance;
 static enum config_policy policy;
+static bool mixed; /* each domain has its own */
 static bool quiet; /* nothing is lost any more */
 static unsigned rate;
 
@@ -126,6 +127,20 @@ static void exchange_hears(unsigned i, const char *request)
     answer(i, request, expires);
 }
 
+static const char *domain_of(unsigned i)
+{
+    static const char *const domains[] = {"example.com", "b.example", "c.example"};
+
+    return mixed ? domains[i % 3] : domains[0];
+}
+
+static enum config_policy policy_of(unsigned i)
+{
+    static const enum config_policy policies[] = {POLICY_HASH, POLICY_FAILOVER, POLICY_ALL};
+
+    return mixed ? policies[i % 3] : policy;
+}
+
 /* ---- the phones ----------------------------------------------------------------------- */
 
 static void place_of(unsigned i, char out[32])
@@ -144,11 +159,12 @@ static void say_register_of(unsigned i, bool again)
         u->asked_ms = now();
     }
     snprintf(text, sizeof text,
-             "REGISTER sip:example.com SIP/2.0\r\nVia: SIP/2.0/UDP %s;rport;branch=z9hG4bK%u.%u\r\n"
-             "Max-Forwards: 70\r\nFrom: <sip:u%u@example.com>;tag=%u\r\n"
-             "To: <sip:u%u@example.com>\r\nCall-ID: c%u\r\nCSeq: %u REGISTER\r\n"
+             "REGISTER sip:%s SIP/2.0\r\nVia: SIP/2.0/UDP %s;rport;branch=z9hG4bK%u.%u\r\n"
+             "Max-Forwards: 70\r\nFrom: <sip:u%u@%s>;tag=%u\r\n"
+             "To: <sip:u%u@%s>\r\nCall-ID: c%u\r\nCSeq: %u REGISTER\r\n"
              "Contact: <sip:u%u@%s>;expires=%u\r\nContent-Length: 0\r\n\r\n",
-             place, i, u->cseq, i, i, i, i, u->cseq, i, place, u->wants ? 3600u : 0u);
+             domain_of(i), place, i, u->cseq, i, domain_of(i), i, i, domain_of(i), i, u->cseq, i,
+             place, u->wants ? 3600u : 0u);
     hear(place, text);
 }
 
@@ -287,26 +303,38 @@ static void check_all(uint64_t seed)
         uint64_t hash;
         bool live_there;
 
-        snprintf(aor, sizeof aor, "sip:u%u@example.com", k);
+        snprintf(aor, sizeof aor, "sip:u%u@%s", k, domain_of(k));
         hash = location_hash(&world.location, span_of(aor));
         const struct aor *a = location_find(&world.location, hash);
 
         live_there = a && aor_live_count(a, now()) > 0;
         assert_int_equal(live_there, user[k].wants);
         for (unsigned i = 0; i < PBXS; i++) {
-            bool wanted =
-                user[k].wants && (policy == POLICY_ALL ||
-                                  upstreams_of(&world.upstreams, hash) == &world.upstreams.list[i]);
+            bool wanted = user[k].wants && (policy_of(k) == POLICY_ALL ||
+                                            upstreams_of(&world.upstreams, span_of(aor), hash) ==
+                                                &world.upstreams.list[i]);
 
             if ((exchange[i].held_until_ms[k] > now()) != wanted)
                 fail_msg("seed %llu: %s is %sregistered at %s", (unsigned long long)seed, aor,
                          wanted ? "not " : "", pbx_names[i]);
         }
         if (user[k].wants)
-            assert_int_equal(a->further, policy == POLICY_ALL ? PBXS - 1 : 0);
+            assert_int_equal(a->further, policy_of(k) == POLICY_ALL ? PBXS - 1 : 0);
         else
             assert_null(a);
+        if (user[k].wants && policy_of(k) == POLICY_FAILOVER)
+            assert_int_equal(a->lease.upstream, 0);
     }
+}
+
+/* Another policy for two of the three domains. */
+static void mix(void)
+{
+    for (unsigned i = 1; i < 3; i++) {
+        world.config.domain_policy[i - 1].domain = (char *)(uintptr_t)domain_of(i);
+        world.config.domain_policy[i - 1].policy = policy_of(i);
+    }
+    world.config.domain_policy_count = 2;
 }
 
 static void story(uint64_t seed)
@@ -321,6 +349,8 @@ static void story(uint64_t seed)
     world_open(AUTH_NONE);
     world.fake.random = seed;
     world.config.policy = policy;
+    if (mixed)
+        mix();
     world.config.upstream_count = PBXS;
     for (unsigned i = 0; i < PBXS; i++) {
         struct config_upstream *up = &world.config.upstream[i];
@@ -371,12 +401,23 @@ static void test_all(void **state)
         story(seed);
 }
 
+static void test_each_domain_its_own(void **state)
+{
+    (void)state;
+    policy = POLICY_HASH;
+    mixed = true;
+    for (uint64_t seed = 1; seed <= SEEDS; seed++)
+        story(seed);
+    mixed = false;
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_hash),
         cmocka_unit_test(test_failover),
         cmocka_unit_test(test_all),
+        cmocka_unit_test(test_each_domain_its_own),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

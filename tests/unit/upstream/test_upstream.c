@@ -276,7 +276,7 @@ static void test_sender(void **state)
     assert_null(upstreams_sender(&upstreams, &flow));
     flow = fake_flow("10.9.9.8:5080");
     assert_null(upstreams_sender(&upstreams, &flow));
-    assert_ptr_equal(upstreams_of(&upstreams, 12345), &upstreams.list[0]);
+    assert_ptr_equal(upstreams_of(&upstreams, SPAN_NONE, 12345), &upstreams.list[0]);
 }
 
 /* From one of its sources, on a listener of its own, with any port. */
