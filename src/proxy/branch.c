@@ -175,6 +175,21 @@ bool branch_falls_back(struct branch *b, const struct client_tx *tx)
     return true;
 }
 
+bool branch_divert(struct branch *b, const struct flow *to)
+{
+    struct fork *f = b->fork;
+    struct client_tx *tx = client_get(f->proxy->transactions, b->client);
+
+    if (b->state != BRANCH_RUNNING || f->order.to_phones || !tx || tx->status)
+        return false;
+    wheel_disarm(&f->proxy->rt->wheel, &b->timer);
+    client_withdraw(tx);
+    b->client = HANDLE_NONE;
+    b->state = BRANCH_WAITING;
+    b->flow = *to;
+    return true;
+}
+
 void branch_cancel(struct branch *b, struct span reason)
 {
     struct client_tx *tx = client_get(b->fork->proxy->transactions, b->client);

@@ -15,7 +15,7 @@
  *      |                           |                                         ^
  *      +- not needed, no target ---+---------- branch_forget() --------------+
  *
- *   RUNNING --branch_falls_back()--> WAITING
+ *   RUNNING --branch_falls_back(), branch_divert()--> WAITING
  */
 enum branch_state {
     BRANCH_WAITING, /* for its turn */
@@ -52,6 +52,10 @@ enum branch_started branch_start(struct branch *b, const struct server_tx *serve
  * is WAITING again and will go by datagram (RFC 3261 18.1.1), else nothing changes.
  */
 bool branch_falls_back(struct branch *b, const struct client_tx *tx);
+
+/* Was it sent up, and has nothing come back? Then it is WAITING again and will go over
+ * this flow instead. */
+bool branch_divert(struct branch *b, const struct flow *to);
 
 /* Asks for the end of a branch if it is RUNNING; once is enough. `reason` is a
  * Reason value or empty. Its final answer, or the timeout, still comes. */

@@ -557,3 +557,35 @@ void fork_to_flow(struct proxy *p, const struct sip_message *request, const stru
     if (f)
         fork_settle(f);
 }
+
+/* Who serves its caller now, if that is another one that is up. A stranger's request was
+ * let pass to one that challenges him, and to no other. */
+static struct upstream *other_upstream(const struct fork *f, const struct upstream *gone)
+{
+    const struct flow_token *token = &f->order.token;
+    struct proxy *p = f->proxy;
+    const struct aor *a = location_find(p->location, token->aor_hash);
+    struct upstream *u;
+
+    if (!f->order.movable || f->state != FORK_OPEN || !a || !token->binding_id ||
+        &p->upstreams->list[token->upstream] != gone)
+        return NULL;
+    u = upstreams_of(p->upstreams, aor_text(a), a->hash);
+    return u != gone && upstream_is_up(u) ? u : NULL;
+}
+
+void forks_divert(struct proxy *p, const struct upstream *gone)
+{
+    struct handle h;
+    struct fork *f;
+
+    for (uint32_t slot = 0; (f = slab_next(&p->forks, slot, &h)); slot = h.slot + 1) {
+        struct upstream *u = f->branches ? other_upstream(f, gone) : NULL;
+
+        if (!u || !branch_divert(f->branches, &u->flow))
+            continue;
+        f->order.token.upstream = (uint8_t)(u - p->upstreams->list);
+        fork_start_group(f);
+        fork_settle(f);
+    }
+}

@@ -21,6 +21,7 @@ struct fork_order {
     bool call;        /* an upstream's call to an AOR: counted */
     bool at_once;     /* all bindings at once, whatever their q */
     bool drop_routes; /* no Route of the sender's is passed on */
+    bool movable;     /* up, outside of dialogs: whoever serves the caller may have it */
     struct routes routes;
     struct flow_token token; /* who is on both sides; `leg_id` is chosen here, and with
                                 fork_to_bindings() also binding and flow */
@@ -97,5 +98,9 @@ bool fork_join(struct proxy *p, struct handle fork, uint32_t binding_id);
  * request may leave by a connection instead (upstream/stream.h). */
 void fork_to_flow(struct proxy *p, const struct sip_message *request, const struct flow *from,
                   const struct fork_order *order, const struct flow *to);
+
+/* This main registrar went: requests of registered phones that it has not answered in any
+ * way go to the one that serves their callers now (RFC 3263 4.3). */
+void forks_divert(struct proxy *p, const struct upstream *gone);
 
 #endif

@@ -15,6 +15,7 @@ void outbound_receive(struct proxy *p, const struct arrival *a)
     int refused = policy_phone_request(p, r, a->from, &pass);
     struct fork_order order = {
         .drop_routes = true,
+        .movable = true,
         .loop_hash = a->loop_hash,
         .max_forwards = r->max_forwards - 1,
     };

@@ -18,6 +18,13 @@
 
 #include <stdlib.h>
 
+static void on_upstream_down(void *self, struct upstream *u)
+{
+    forks_divert(self, u);
+}
+
+static const struct upstream_user upstream_user = {.down = on_upstream_down};
+
 struct proxy *proxy_new(const struct proxy_parts *parts)
 {
     struct proxy *p = calloc(1, sizeof *p);
@@ -30,6 +37,7 @@ struct proxy *proxy_new(const struct proxy_parts *parts)
     p->transactions = parts->transactions;
     p->upstreams = parts->upstreams;
     forks_init(p);
+    upstreams_tell(p->upstreams, &upstream_user, p);
     mwi_init(&p->mwi);
     p->clean = malloc(DATAGRAM_MAX);
     p->message = malloc(DATAGRAM_MAX);

@@ -234,6 +234,18 @@ void client_cancel(struct client_tx *tx, struct span reason)
         send_cancel(tx);
 }
 
+void client_withdraw(struct client_tx *tx)
+{
+    if (tx->method != SIP_INVITE) {
+        client_free(tx);
+        return;
+    }
+    client_cancel(tx, SPAN_NONE);
+    if (tx->state == CLIENT_CALLING)
+        stop_again(tx);
+    client_forget(tx);
+}
+
 /* RFC 3261 17.1.1.3: to where the INVITE went, and kept for the answer's copies. */
 static void send_ack(struct client_tx *tx, const struct sip_message *response)
 {

@@ -92,6 +92,10 @@ void client_cancel(struct client_tx *tx, struct span reason);
  * a forgotten INVITE is dropped: who wants a late one must not forget. */
 void client_forget(struct client_tx *tx);
 
+/* Its receiver is gone, and its user goes elsewhere: no more copies. An INVITE that reached
+ * it all the same is cancelled at its first provisional answer. Nobody is told. */
+void client_withdraw(struct client_tx *tx);
+
 /* True: the response belonged to a transaction. `from` decides nothing: the
  * unpredictable bits of the branch prove that the request's receiver wrote it. */
 bool client_receive(struct transactions *t, const struct sip_message *response,

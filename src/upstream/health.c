@@ -57,28 +57,23 @@ static void enter(struct upstream *u, enum health_state state)
 
 static void go_down(struct upstream *u)
 {
-    const struct upstream_user *user = u->all->user;
-
     enter(u, HEALTH_DOWN);
     runtime_log(u->all->rt, LOG_ERROR, "upstream_down",
                 "upstream=%s remedy=\"it answers no pings: see whether it runs and can be reached; "
                 "known phones are served meanwhile, and leases registered again when it is back\"",
                 u->config->name);
-    if (user)
-        user->down(u->all->user_self, u);
+    upstream_tell_down(u);
 }
 
 static void go_up(struct upstream *u)
 {
-    const struct upstream_user *user = u->all->user;
     uint64_t gone_ms = u->all->rt->now_ms - u->health.since_ms;
 
     enter(u, HEALTH_UP);
     u->name.tried = 0;
     runtime_log(u->all->rt, LOG_WARN, "upstream_up", "upstream=%s gone_s=%llu", u->config->name,
                 (unsigned long long)(gone_ms + 999) / 1000);
-    if (user)
-        user->returned(u->all->user_self, u);
+    upstream_tell_returned(u);
 }
 
 /* ---- pings ----------------------------------------------------------------------- */
@@ -231,12 +226,9 @@ void health_answered(struct upstream *u, int status)
 
 void health_restarted(struct upstream *u)
 {
-    const struct upstream_user *user = u->all->user;
-
     if (u->health.state == HEALTH_UP) {
         enter(u, HEALTH_DOWN);
-        if (user)
-            user->down(u->all->user_self, u);
+        upstream_tell_down(u);
     }
     ping(u, true);
 }

@@ -9,6 +9,7 @@
 
 #include "upstream/probe.h"
 
+#include <assert.h>
 #include <math.h>
 
 #define PROBE_EVERY_MS 3600000u
@@ -78,8 +79,27 @@ void upstreams_init(struct upstreams *u, struct runtime *rt, const struct config
 
 void upstreams_tell(struct upstreams *u, const struct upstream_user *user, void *self)
 {
-    u->user = user;
-    u->user_self = self;
+    assert(u->user_count < UPSTREAM_USERS_MAX);
+    u->users[u->user_count].user = user;
+    u->users[u->user_count++].self = self;
+}
+
+void upstream_tell_down(struct upstream *u)
+{
+    const struct upstreams *all = u->all;
+
+    for (unsigned i = 0; i < all->user_count; i++)
+        if (all->users[i].user->down)
+            all->users[i].user->down(all->users[i].self, u);
+}
+
+void upstream_tell_returned(struct upstream *u)
+{
+    const struct upstreams *all = u->all;
+
+    for (unsigned i = 0; i < all->user_count; i++)
+        if (all->users[i].user->returned)
+            all->users[i].user->returned(all->users[i].self, u);
 }
 
 /* How it reaches us, and whether it challenges, where it is now. */

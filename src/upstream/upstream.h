@@ -38,7 +38,7 @@ struct upstream {
     struct upstreams *all;
 };
 
-/* Who wants to know what becomes of them. */
+/* Who wants to know what becomes of them; what is NULL is not told. */
 struct upstream_user {
     /* It answers no more. */
     void (*down)(void *self, struct upstream *u);
@@ -46,21 +46,31 @@ struct upstream_user {
     void (*returned)(void *self, struct upstream *u);
 };
 
+/* The registrar, and the proxy. */
+#define UPSTREAM_USERS_MAX 2
+
 struct upstreams {
     struct runtime *rt;
     const struct config *config;
     struct transactions *transactions;
     struct upstream list[CONFIG_UPSTREAMS_MAX];
     unsigned count;
-    const struct upstream_user *user; /* NULL: nobody */
-    void *user_self;
+    struct {
+        const struct upstream_user *user;
+        void *self;
+    } users[UPSTREAM_USERS_MAX]; /* in the order in which they are told */
+    unsigned user_count;
 };
 
 void upstreams_init(struct upstreams *u, struct runtime *rt, const struct config *config,
                     struct transactions *transactions);
 
-/* Who is told; `user` outlives it. Before upstreams_start(). */
+/* Who is told; `user` outlives it. UPSTREAM_USERS_MAX at most, before upstreams_start(). */
 void upstreams_tell(struct upstreams *u, const struct upstream_user *user, void *self);
+
+/* Tells them (health.c). */
+void upstream_tell_down(struct upstream *u);
+void upstream_tell_returned(struct upstream *u);
 
 /* Finds our own addresses and sends the first probes and pings. Call once, when
  * datagrams can be sent. */

@@ -212,6 +212,19 @@ def test_one_dies_under_calls_and_registrations(house, policy):
     talk(dead, phones["u0"])
 
 
+def test_a_call_that_was_on_its_way_to_it_is_taken_by_the_other(house):
+    house.start(policy="failover")
+    al = house.registered("al")
+    house.registrar.wait_register("al")
+    house.dies(house.registrar)
+    died = time.monotonic()
+    call = al.call(NUMBER)
+    invite = house.two.wait_request("INVITE", call.call_id)
+    assert time.monotonic() - died <= 2 * PING + 0.6, "two ping intervals"
+    house.two.reply(invite, 200, headers=[("Contact", "<sip:4711@%s>" % house.two.hostport)], body=SDP)
+    assert call.final().status == 200
+
+
 def test_the_old_contact_goes_when_the_new_home_holds_one(house):
     """Never is an identity registered nowhere, and what moved back is removed once."""
     house.start()

@@ -32,7 +32,18 @@ static void stage_begin(struct stage *s)
 void stage_restart_proxy(struct stage *s)
 {
     proxy_free(s->proxy);
+    s->upstreams.user_count = 0;
     stage_begin(s);
+}
+
+void stage_second_upstream(struct stage *s, const char *place)
+{
+    s->config.policy = POLICY_FAILOVER;
+    s->config.upstream_count = 2;
+    address_parse(span_of(place), 0, &s->config.upstream[1].address);
+    upstreams_init(&s->upstreams, &s->fake.rt, &s->config, &s->transactions);
+    upstreams_start(&s->upstreams);
+    stage_restart_proxy(s);
 }
 
 int stage_init(void **state)

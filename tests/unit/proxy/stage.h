@@ -43,6 +43,8 @@ struct stage {
 int stage_init(void **state);
 int stage_fini(void **state);
 
+/* There is another main registrar, which is asked while the first is down. */
+void stage_second_upstream(struct stage *s, const char *place);
 /* The proxy ends in the middle of everything, and another begins. */
 void stage_restart_proxy(struct stage *s);
 

@@ -43,7 +43,7 @@ static void goes(unsigned i)
     struct upstream *u = &world.upstreams.list[i];
 
     u->health.state = HEALTH_DOWN;
-    world.upstreams.user->down(world.upstreams.user_self, u);
+    upstream_tell_down(u);
 }
 
 static void comes(unsigned i)
@@ -51,7 +51,7 @@ static void comes(unsigned i)
     struct upstream *u = &world.upstreams.list[i];
 
     u->health.state = HEALTH_UP;
-    world.upstreams.user->returned(world.upstreams.user_self, u);
+    upstream_tell_returned(u);
 }
 
 /* The last REGISTER of anna that went there; NULL: none. */

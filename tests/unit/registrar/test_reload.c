@@ -298,8 +298,7 @@ static void test_lost_until_the_end(void **state)
     (void)state;
     crowd(CROWD);
     assert_false(is_lost());
-    upstream()->health.state = HEALTH_UP;
-    world.upstreams.user->down(world.registrar, upstream());
+    upstream_tell_down(upstream());
     assert_true(is_lost());
     upstream()->health.state = HEALTH_DOWN;
     run(&pbx, 1000);
