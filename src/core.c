@@ -266,9 +266,15 @@ void core_written(struct core *c, bool done)
         release(c);
 }
 
-bool core_restore(struct core *c, const struct aor *image)
+uint64_t core_hash(const struct core *c, struct span aor)
 {
-    struct aor *a = location_restore(&c->location, image);
+    return location_hash(&c->location, aor);
+}
+
+bool core_restore(struct core *c, const struct aor *image, bool keyed)
+{
+    uint64_t hash = keyed ? image->hash : core_hash(c, aor_text(image));
+    struct aor *a = location_restore(&c->location, image, hash);
 
     if (!a)
         return false;

@@ -27,6 +27,8 @@ struct keep {
     struct writer *writer;
     int lock; /* of a file outside of state-dir; -1: none */
     struct store_names names;
+    bool keyed;   /* the numbers in the file are of our secret */
+    bool foreign; /* one is not: it is being written anew */
     const char *name[CONFIG_LISTENERS_MAX];
     const char *upstream[CONFIG_UPSTREAMS_MAX];
     char room[CONFIG_LISTENERS_MAX][NAME_ROOM];
@@ -93,8 +95,41 @@ static bool take(void *self, const struct aor *image)
 {
     struct keep *k = self;
 
-    return core_restore(k->core, image);
+    if (!k->keyed && core_hash(k->core, aor_text(image)) != image->hash)
+        k->foreign = true;
+    return core_restore(k->core, image, k->keyed);
 }
+
+/* ---- whose numbers the file has ------------------------------------------------- */
+
+/* To look at each would make a start a fifth longer. */
+static void our_key(const struct keep *k, char room[STORE_NOTE_MAX])
+{
+    snprintf(room, STORE_NOTE_MAX, "%016llx",
+             (unsigned long long)core_hash(k->core, SPAN("midreg")));
+}
+
+static void recall_key(struct keep *k)
+{
+    char before[STORE_NOTE_MAX], now[STORE_NOTE_MAX];
+
+    our_key(k, now);
+    store_note(k->store, STORE_NOTE_KEYED, before);
+    k->keyed = strcmp(before, now) == 0;
+}
+
+/* Not while numbers of another secret may be in the file still: then the next start looks
+ * again. */
+static void note_key(struct keep *k)
+{
+    char now[STORE_NOTE_MAX];
+
+    our_key(k, now);
+    if (!store_set_note(k->store, STORE_NOTE_KEYED, k->foreign ? "" : now))
+        say(k, LOG_ERROR, "event=store_failed reason=\"a note could not be written\"");
+}
+
+/* ---- all records ---------------------------------------------------------------- */
 
 static bool load(struct keep *k, FILE *errors)
 {
@@ -229,6 +264,8 @@ struct keep *keep_open(const struct config *config, struct world *world, struct 
     k->core = core;
     name_all(k, config);
     k->store = open_store(k, config, errors);
+    if (k->store)
+        recall_key(k);
     if (!k->store || !load(k, errors)) {
         keep_close(k);
         return NULL;
@@ -270,6 +307,7 @@ static void compare_contact(struct keep *k, unsigned upstream)
 
 bool keep_begin(struct keep *k, FILE *errors)
 {
+    note_key(k);
     for (unsigned i = 0; i < k->config->upstream_count; i++) {
         compare_contact(k, i);
         forget_place(k, i);

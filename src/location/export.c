@@ -149,7 +149,7 @@ static int put_head(struct export *e, const char *path, FILE *errors)
 
         if (strcmp(name, "schema_version") == 0)
             version = sqlite3_column_int(st, 1);
-        else
+        else if (strcmp(name, STORE_NOTE_KEYED) != 0)
             json_object_set_new(notes, name, value_at(st, 1));
     }
     sqlite3_finalize(st);

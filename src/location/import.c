@@ -276,7 +276,11 @@ bool transfer_import(struct store *s, FILE *in, const char *name, bool replace,
     sqlite3_finalize(i.there);
     /* Main registrars may have lost something since that was exported. */
     if (fine)
-        fine = run(&i, "UPDATE upstream SET lost = 1; DROP INDEX by_text") && run(&i, "COMMIT");
+        fine =
+            run(&i, "UPDATE upstream SET lost = 1; DELETE FROM meta WHERE name = '" STORE_NOTE_KEYED
+                    "';"
+                    "DROP INDEX by_text") &&
+            run(&i, "COMMIT");
     if (!fine)
         sqlite3_exec(s->db, "ROLLBACK", NULL, NULL, NULL);
     return fine;

@@ -124,11 +124,10 @@ static void restore_binding(struct binding *b, int64_t ahead_ms)
     }
 }
 
-struct aor *location_restore(struct location *l, const struct aor *image)
+struct aor *location_restore(struct location *l, const struct aor *image, uint64_t hash)
 {
     const struct ports *ports = l->rt->ports;
     int64_t ahead_ms = (int64_t)(ports->wall_s(ports->world) * 1000) - (int64_t)l->rt->now_ms;
-    uint64_t hash = location_hash(l, aor_text(image));
     struct aor *a;
 
     table_prefetch(&l->aors, hash);

@@ -56,6 +56,9 @@ bool store_load(struct store *s, bool (*take)(void *self, const struct aor *imag
 bool store_was_lost(const struct store *s, unsigned upstream);
 
 #define STORE_NOTE_MAX 128
+/* The note that tells whose secret the numbers in the file are of: it stays with the file,
+ * and an import removes it. */
+#define STORE_NOTE_KEYED "keyed"
 /*
  * A note by name, of what else a start should know of the last one. Reads it into
  * `room`, "" where there is none; writes it at once, if it differs. Before the

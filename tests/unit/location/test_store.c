@@ -83,7 +83,7 @@ static bool take(void *self, const struct aor *image)
     struct desk *d = self;
 
     d->taken++;
-    return location_restore(&d->l, image) != NULL;
+    return location_restore(&d->l, image, location_hash(&d->l, aor_text(image))) != NULL;
 }
 
 /* Everything anew, as after a restart: the location table is empty before. */

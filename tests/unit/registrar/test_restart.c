@@ -40,7 +40,8 @@ static struct aor *restarted_after(int down_s)
     location_delete(&world.location, a);
     assert_null(anna());
     world.fake.wall_s += (uint64_t)down_s;
-    a = location_restore(&world.location, image_record(image_next(&batch)));
+    a = location_restore(&world.location, image_record(image_next(&batch)),
+                         location_hash(&world.location, SPAN("sip:anna@example.com")));
     assert_non_null(a);
     registrar_restored(world.registrar, a);
     return a;
