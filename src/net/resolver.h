@@ -2,8 +2,9 @@
  * net/resolver: finds out where a host name leads, in the loop of the core thread.
  *
  * RFC 3263 4 for SIP over UDP: with a port the name's A and AAAA records; without one
- * the SRV records of _sip._udp.NAME and their targets' addresses, or, where there are
- * none, the name's own and port 5060. The hosts file counts. Never blocks, never calls
+ * the SRV records that its NAPTR records lead to, or those of _sip._udp.NAME, and their
+ * targets' addresses, or, where there are none, the name's own and port 5060. The hosts
+ * file counts. Never blocks, never calls
  * back from resolver_ask(). Core thread only. Design 8, 12.
  */
 #ifndef MIDREG_NET_RESOLVER_H
@@ -12,6 +13,7 @@
 #include "base/resolved.h"
 #include "config/config.h"
 #include "net/loop.h"
+#include "net/naptr.h"
 #include "net/srv.h"
 
 /* Each asker has a number of its own below this. */
@@ -57,10 +59,13 @@ struct resolver_ask {
     struct resolver *resolver;
     enum resolver_state state;
     const char *name;
-    uint16_t port; /* 0: SRV */
+    uint16_t port; /* 0: NAPTR and SRV */
     uint64_t until_ms;
     struct ares_channeldata *channel; /* one for each question: resolv.conf is read anew */
     struct resolver_socket sockets[RESOLVER_SOCKETS];
+    struct naptr_list services;
+    unsigned service;  /* whose SRV records are asked for; `services.count`: the name's own */
+    bool had_services; /* when its NAPTR records were known last, there were some */
     struct srv_list targets;
     unsigned target; /* whose addresses are asked for; `targets.count`: the name's own */
     bool failed;     /* nobody who knew answered one of the questions */
@@ -85,7 +90,7 @@ bool resolver_init(struct resolver *r, struct loop *loop, const struct resolver_
 void resolver_fini(struct resolver *r);
 
 /* Asks, unless it is being asked: the handler is told once what came of it. `name`, no
- * longer than a host name may be, stays as it is until then; `port` 0: SRV. */
+ * longer than a host name may be, stays as it is until then; `port` 0: NAPTR and SRV. */
 void resolver_ask(struct resolver *r, unsigned asker, const char *name, uint16_t port);
 
 /* Once in each turn, after what became ready: begins, gives up, tells. */

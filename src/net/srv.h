@@ -7,16 +7,13 @@
 #ifndef MIDREG_NET_SRV_H
 #define MIDREG_NET_SRV_H
 
-#include <stdbool.h>
-#include <stddef.h>
-#include <stdint.h>
+#include "net/dns_reply.h"
 
-#define SRV_NAME_MAX    256
 #define SRV_RECORDS_MAX 32
 
 struct srv {
     uint16_t priority, weight, port;
-    char target[SRV_NAME_MAX]; /* terminated, without a last dot; "": the service is not there */
+    char target[DNS_NAME_MAX]; /* terminated, without a last dot; "": the service is not there */
 };
 
 struct srv_list {

@@ -4,7 +4,7 @@ import re
 import pytest
 
 from toolkit.dialog import ask
-from toolkit.dns import A, SRV, Dns
+from toolkit.dns import A, NAPTR, SRV, Dns
 from toolkit.endpoint import poll
 from toolkit.house import House
 from toolkit.main_registrar import MainRegistrar
@@ -68,6 +68,19 @@ def test_a_name_without_a_port_leads_where_its_srv_records_say(house):
     house.midreg.wait_log("event=upstream_up")
     house.registered("al")
     assert house.registrar.contacts("al")
+
+
+def test_naptr_records_lead_to_the_srv_records(house):
+    house.dns.address("a." + NAME, "127.0.0.1")
+    house.dns.address("b." + NAME, "127.0.0.9")
+    house.dns.service(NAME, (10, 0, 5060, "b." + NAME))
+    house.dns.service("sip." + NAME, (10, 0, house.registrar.port, "a." + NAME))
+    house.dns.naptr(NAME, (10, 10, "SIPS+D2T", "_sips._tcp." + NAME), (10, 20, "SIP+D2U", "_sip._udp.sip." + NAME))
+    house.begin(NAME)
+    house.midreg.wait_log("event=upstream_up")
+    house.registered("al")
+    assert house.registrar.contacts("al")
+    assert house.dns.count(NAME, NAPTR) >= 1 and house.dns.count("_sip._udp." + NAME, SRV) == 0
 
 
 def test_when_the_record_changes_all_leases_move_and_no_phone_notices(house):

@@ -3,7 +3,7 @@ import socket
 import struct
 import threading
 
-A, CNAME, AAAA, SRV = 1, 5, 28, 33
+A, CNAME, AAAA, SRV, NAPTR = 1, 5, 28, 33, 35
 NO_NAME = 3
 
 
@@ -35,6 +35,13 @@ class Dns:
         with self.news:
             self.records["_sip._udp." + name, SRV] = [
                 (ttl, struct.pack("!HHH", *target[:3]) + packed(target[3])) for target in targets]
+
+    def naptr(self, name, *services, ttl=1):
+        """Each: (order, preference, service, replacement)."""
+        with self.news:
+            self.records[name, NAPTR] = [
+                (ttl, struct.pack("!HH", *service[:2]) + b"".join(bytes([len(t)]) + t.encode() for t in ("s", service[2], ""))
+                 + packed(service[3])) for service in services]
 
     def forget(self, name):
         with self.news:

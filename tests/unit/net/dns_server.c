@@ -45,19 +45,19 @@ static size_t put_number(uint8_t *out, uint32_t value, size_t n)
 
 /* ---- what it knows ---------------------------------------------------------------------- */
 
-static struct dns_record *tell(struct dns_server *d, const char *name, enum dns_type type,
-                               uint32_t ttl_s)
+static struct dns_known *tell(struct dns_server *d, const char *name, enum dns_kind type,
+                              uint32_t ttl_s)
 {
-    struct dns_record *r = &d->records[d->count++];
+    struct dns_known *r = &d->records[d->count++];
 
     assert_true(d->count <= DNS_RECORDS_MAX);
-    *r = (struct dns_record){.name = name, .type = type, .ttl_s = ttl_s};
+    *r = (struct dns_known){.name = name, .type = type, .ttl_s = ttl_s};
     return r;
 }
 
 void dns_tell_a(struct dns_server *d, const char *name, uint32_t ttl_s, const char *ip)
 {
-    struct dns_record *r = tell(d, name, DNS_A, ttl_s);
+    struct dns_known *r = tell(d, name, DNS_A, ttl_s);
 
     r->n = 4;
     assert_int_equal(inet_pton(AF_INET, ip, r->data), 1);
@@ -65,7 +65,7 @@ void dns_tell_a(struct dns_server *d, const char *name, uint32_t ttl_s, const ch
 
 void dns_tell_aaaa(struct dns_server *d, const char *name, uint32_t ttl_s, const char *ip)
 {
-    struct dns_record *r = tell(d, name, DNS_AAAA, ttl_s);
+    struct dns_known *r = tell(d, name, DNS_AAAA, ttl_s);
 
     r->n = 16;
     assert_int_equal(inet_pton(AF_INET6, ip, r->data), 1);
@@ -73,7 +73,7 @@ void dns_tell_aaaa(struct dns_server *d, const char *name, uint32_t ttl_s, const
 
 void dns_tell_alias(struct dns_server *d, const char *name, uint32_t ttl_s, const char *target)
 {
-    struct dns_record *r = tell(d, name, DNS_CNAME, ttl_s);
+    struct dns_known *r = tell(d, name, DNS_CNAME, ttl_s);
 
     r->n = dns_pack_name(r->data, target);
 }
@@ -81,7 +81,7 @@ void dns_tell_alias(struct dns_server *d, const char *name, uint32_t ttl_s, cons
 void dns_tell_srv(struct dns_server *d, const char *service, uint32_t ttl_s, uint16_t priority,
                   uint16_t weight, uint16_t port, const char *target)
 {
-    struct dns_record *r = tell(d, service, DNS_SRV, ttl_s);
+    struct dns_known *r = tell(d, service, DNS_SRV, ttl_s);
 
     put_number(r->data, priority, 2);
     put_number(r->data + 2, weight, 2);
@@ -89,9 +89,29 @@ void dns_tell_srv(struct dns_server *d, const char *service, uint32_t ttl_s, uin
     r->n = 6 + dns_pack_name(r->data + 6, target);
 }
 
+static size_t put_text(uint8_t *out, const char *text)
+{
+    *out = (uint8_t)strlen(text);
+    memcpy(out + 1, text, *out);
+    return 1U + *out;
+}
+
+void dns_tell_naptr(struct dns_server *d, const char *name, uint32_t ttl_s, uint16_t order,
+                    uint16_t preference, const char *service, const char *replacement)
+{
+    struct dns_known *r = tell(d, name, DNS_NAPTR, ttl_s);
+
+    put_number(r->data, order, 2);
+    put_number(r->data + 2, preference, 2);
+    r->n = 4 + put_text(r->data + 4, "s");
+    r->n += put_text(r->data + r->n, service);
+    r->n += put_text(r->data + r->n, "");
+    r->n += dns_pack_name(r->data + r->n, replacement);
+}
+
 /* ---- asked -------------------------------------------------------------------------------- */
 
-static bool answers(const struct dns_record *r, const char *name, unsigned type)
+static bool answers(const struct dns_known *r, const char *name, unsigned type)
 {
     bool fits = r->type == type || (r->type == DNS_CNAME && type != DNS_SRV);
 
@@ -100,7 +120,7 @@ static bool answers(const struct dns_record *r, const char *name, unsigned type)
     return fits && strcasecmp(r->name, name) == 0;
 }
 
-static size_t put_record(uint8_t *out, const struct dns_record *r)
+static size_t put_record(uint8_t *out, const struct dns_known *r)
 {
     size_t n = 0;
     char owner[300];
@@ -122,7 +142,7 @@ static size_t put_records(const struct dns_server *d, uint8_t *out, const char *
     size_t n = 0;
 
     for (unsigned i = 0; i < d->count; i++) {
-        const struct dns_record *r = &d->records[i];
+        const struct dns_known *r = &d->records[i];
 
         *known |= answers(r, name, r->type);
         if (!answers(r, name, type))
@@ -159,6 +179,15 @@ static size_t read_question(const uint8_t *q, char *name, unsigned *type)
     return at + 5;
 }
 
+static unsigned type_of(const uint8_t *q)
+{
+    char name[300];
+    unsigned type;
+
+    (void)read_question(q, name, &type);
+    return type;
+}
+
 static size_t answer(const struct dns_server *d, const uint8_t *q, uint8_t *out)
 {
     char name[300];
@@ -172,6 +201,7 @@ static size_t answer(const struct dns_server *d, const uint8_t *q, uint8_t *out)
         return 42;
     }
     if (d->mood == DNS_FAILS || (d->mood == DNS_SRV_IS_SICK && type == DNS_SRV) ||
+        (d->mood == DNS_NAPTR_IS_SICK && type == DNS_NAPTR) ||
         (d->mood == DNS_A_IS_SICK && strncmp(name, "sick", 4) == 0))
         code = SERVFAIL;
     else if (d->mood != DNS_CUT)
@@ -209,7 +239,7 @@ static void on_datagram(void *self, uint32_t events)
     if (got < 17)
         return;
     d->asked++;
-    if (d->mood == DNS_SILENT)
+    if (d->mood == DNS_SILENT || (d->mood == DNS_NAPTR_IS_SILENT && type_of(q) == DNS_NAPTR))
         return;
     n = answer(d, q, out);
     if (n > DATAGRAM_SIZE)

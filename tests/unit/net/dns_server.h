@@ -12,23 +12,25 @@
 
 #define DNS_RECORDS_MAX 64
 
-enum dns_type { DNS_A = 1, DNS_CNAME = 5, DNS_AAAA = 28, DNS_SRV = 33 };
+enum dns_kind { DNS_A = 1, DNS_CNAME = 5, DNS_AAAA = 28, DNS_SRV = 33, DNS_NAPTR = 35 };
 
 /* How it answers what it is asked. */
 enum dns_mood {
     DNS_WELL,
     DNS_SILENT,
-    DNS_GARBAGE,     /* the question's id, and bytes */
-    DNS_CUT,         /* "ask by TCP", and there nothing */
-    DNS_FAILS,       /* SERVFAIL */
-    DNS_HALF,        /* a good answer that ends in the middle of its last record */
-    DNS_SRV_IS_SICK, /* SERVFAIL to SRV */
-    DNS_A_IS_SICK,   /* SERVFAIL to A and AAAA of names that begin with "sick" */
+    DNS_GARBAGE,         /* the question's id, and bytes */
+    DNS_CUT,             /* "ask by TCP", and there nothing */
+    DNS_FAILS,           /* SERVFAIL */
+    DNS_HALF,            /* a good answer that ends in the middle of its last record */
+    DNS_SRV_IS_SICK,     /* SERVFAIL to SRV */
+    DNS_NAPTR_IS_SICK,   /* SERVFAIL to NAPTR */
+    DNS_NAPTR_IS_SILENT, /* as in networks that drop it */
+    DNS_A_IS_SICK,       /* SERVFAIL to A and AAAA of names that begin with "sick" */
 };
 
-struct dns_record {
+struct dns_known {
     const char *name;
-    enum dns_type type;
+    enum dns_kind type;
     uint32_t ttl_s;
     uint8_t data[300];
     size_t n;
@@ -43,7 +45,7 @@ struct dns_server {
     struct address address;
     enum dns_mood mood;
     unsigned asked;
-    struct dns_record records[DNS_RECORDS_MAX];
+    struct dns_known records[DNS_RECORDS_MAX];
     unsigned count;
 };
 
@@ -58,6 +60,9 @@ void dns_tell_alias(struct dns_server *d, const char *name, uint32_t ttl_s, cons
 /* `name` without "_sip._udp.". */
 void dns_tell_srv(struct dns_server *d, const char *service, uint32_t ttl_s, uint16_t priority,
                   uint16_t weight, uint16_t port, const char *target);
+
+void dns_tell_naptr(struct dns_server *d, const char *name, uint32_t ttl_s, uint16_t order,
+                    uint16_t preference, const char *service, const char *replacement);
 
 /* Appends a name as it stands in a packet; returns its size. */
 size_t dns_pack_name(uint8_t *out, const char *name);

@@ -194,6 +194,94 @@ static void test_a_service_that_is_not_there(void **state)
     assert_int_equal(b->answer.end, RESOLVED_NONE);
 }
 
+/* ---- where NAPTR records lead -------------------------------------------------------------- */
+
+#define SIP "sip.example.net"
+
+/* The SRV records of NAME lead elsewhere: they do not count. */
+static void tell_services(struct bench *b)
+{
+    dns_tell_srv(&b->dns, NAME, 60, 1, 1, 5099, "other.example.net");
+    dns_tell_a(&b->dns, "other.example.net", 60, "10.0.0.99");
+    dns_tell_srv(&b->dns, SIP, 60, 1, 1, 5080, "a.example.net");
+    dns_tell_a(&b->dns, "a.example.net", 60, "10.0.0.1");
+}
+
+static void test_naptr_leads_to_srv(void **state)
+{
+    struct bench *b = *state;
+
+    tell_services(b);
+    dns_tell_naptr(&b->dns, NAME, 33, 10, 10, "SIPS+D2T", "_sips._tcp.example.net");
+    dns_tell_naptr(&b->dns, NAME, 44, 20, 10, "sip+d2u", "_sip._udp." SIP);
+    ask(b, NAME, 0);
+    assert_answer(b, "10.0.0.1:5080", 33); /* that another one comes is known so long, too */
+    assert_true(b->answer.whole);
+}
+
+/* The first has no SRV records; one of a greater order is not looked at. */
+static void test_naptr_by_preference(void **state)
+{
+    struct bench *b = *state;
+
+    tell_services(b);
+    dns_tell_naptr(&b->dns, NAME, 60, 20, 1, "SIP+D2U", "_sip._udp." NAME);
+    dns_tell_naptr(&b->dns, NAME, 60, 10, 7, "SIP+D2U", "_sip._udp." SIP);
+    dns_tell_naptr(&b->dns, NAME, 60, 10, 5, "SIP+D2U", "_sip._udp.empty.example.net");
+    ask(b, NAME, 0);
+    assert_answer(b, "10.0.0.1:5080", 60);
+    assert_int_equal(b->dns.asked, 4); /* NAPTR, two SRV, A */
+}
+
+static void test_naptr_for_others_alone(void **state)
+{
+    struct bench *b = *state;
+
+    tell_services(b);
+    dns_tell_naptr(&b->dns, NAME, 60, 10, 10, "SIP+D2T", "_sip._tcp." SIP);
+    ask(b, NAME, 0);
+    assert_answer(b, "10.0.0.99:5099", 60);
+}
+
+static void test_naptr_that_leads_nowhere(void **state)
+{
+    struct bench *b = *state;
+
+    dns_tell_naptr(&b->dns, NAME, 60, 10, 10, "SIP+D2U", "_sip._udp." SIP);
+    dns_tell_a(&b->dns, NAME, 60, "10.0.0.7");
+    ask(b, NAME, 0);
+    assert_answer(b, "10.0.0.7:5060", 60);
+}
+
+/* A network without NAPTR: the name is found all the same. But where there were some,
+ * what is found without them is no reason to move. */
+static void without_naptr(struct bench *b, enum dns_mood mood)
+{
+    tell_services(b);
+    b->dns.mood = mood;
+    ask(b, NAME, 0);
+    assert_answer(b, "10.0.0.99:5099", 60);
+    assert_true(b->answer.whole);
+    b->dns.mood = DNS_WELL;
+    dns_tell_naptr(&b->dns, NAME, 60, 10, 10, "SIP+D2U", "_sip._udp." SIP);
+    ask(b, NAME, 0);
+    assert_answer(b, "10.0.0.1:5080", 60);
+    b->dns.mood = mood;
+    ask(b, NAME, 0);
+    assert_answer(b, "10.0.0.99:5099", 60);
+    assert_false(b->answer.whole);
+}
+
+static void test_naptr_fails(void **state)
+{
+    without_naptr(*state, DNS_NAPTR_IS_SICK);
+}
+
+static void test_naptr_is_dropped(void **state)
+{
+    without_naptr(*state, DNS_NAPTR_IS_SILENT);
+}
+
 static void test_families(void **state)
 {
     struct bench *b = *state;
@@ -422,6 +510,12 @@ int main(void)
         T(test_weights_by_chance),
         T(test_without_srv_records_the_names_own_address),
         T(test_a_service_that_is_not_there),
+        T(test_naptr_leads_to_srv),
+        T(test_naptr_by_preference),
+        T(test_naptr_for_others_alone),
+        T(test_naptr_that_leads_nowhere),
+        T(test_naptr_fails),
+        T(test_naptr_is_dropped),
         T(test_families),
         T(test_an_alias_counts_with_its_ttl),
         T(test_ttl_has_bounds),

@@ -126,7 +126,7 @@ static void test_damaged(void **state)
             continue;
         assert_true(list.count <= SRV_RECORDS_MAX);
         for (unsigned i = 0; i < list.count; i++)
-            assert_true(strlen(list.record[i].target) < SRV_NAME_MAX);
+            assert_true(strlen(list.record[i].target) < DNS_NAME_MAX);
     }
 }
 
