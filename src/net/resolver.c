@@ -19,6 +19,8 @@
 #define TRIES      2
 #define TRY_MS     2000
 #define WITHIN_MS  10000
+/* Of that, for the question for NAPTR records. */
+#define NAPTR_PART 4
 
 struct resolver_settings resolver_settings_of(const struct config *c)
 {
@@ -224,11 +226,15 @@ static void no_targets(struct resolver_ask *a)
     }
 }
 
-/*
- * Some networks drop what they do not know: a name must be found there without NAPTR
- * records, too. Silence takes 6 of the 10 seconds. But where there were some, those that
- * cannot be had now may lead elsewhere.
- */
+/* Some networks drop what they do not know: a name must be found there without NAPTR
+ * records, too. But where there were some, those that cannot be had now may lead elsewhere. */
+static void go_without_naptr(struct resolver_ask *a)
+{
+    a->services.count = 0;
+    a->failed = a->had_services;
+    ask_service(a);
+}
+
 static void on_naptr(void *self, int status, int timeouts, unsigned char *reply, int n)
 {
     struct resolver_ask *a = self;
@@ -236,16 +242,16 @@ static void on_naptr(void *self, int status, int timeouts, unsigned char *reply,
     (void)timeouts;
     if (is_end(status))
         return;
+    a->naptr_until_ms = 0;
     if (status == ARES_SUCCESS && naptr_read(&a->services, reply, (size_t)n)) {
         note_ttl(a, a->services.ttl_s);
         a->had_services = a->services.count > 0;
-    } else {
-        a->services.count = 0;
-        if (is_final(status))
-            a->had_services = false;
-        a->failed = a->had_services;
+        ask_service(a);
+        return;
     }
-    ask_service(a);
+    if (is_final(status))
+        a->had_services = false;
+    go_without_naptr(a);
 }
 
 static void on_srv(void *self, int status, int timeouts, unsigned char *reply, int n)
@@ -311,6 +317,7 @@ static void begin(struct resolver_ask *a, uint64_t now_ms)
 {
     a->until_ms = now_ms + a->resolver->settings.within_ms;
     a->answer = (struct resolved){.ttl_s = UINT32_MAX, .whole = true};
+    a->naptr_until_ms = 0;
     a->services.count = 0;
     a->service = 0;
     a->targets.count = 0;
@@ -324,6 +331,7 @@ static void begin(struct resolver_ask *a, uint64_t now_ms)
     } else if (a->port) {
         ask_addresses(a, a->name);
     } else {
+        a->naptr_until_ms = now_ms + a->resolver->settings.within_ms / NAPTR_PART;
         ares_query(a->channel, a->name, DNS_CLASS_IN, DNS_TYPE_NAPTR, on_naptr, a);
     }
 }
@@ -333,6 +341,21 @@ static void close_channel(struct resolver_ask *a)
     if (a->channel)
         ares_destroy(a->channel);
     a->channel = NULL;
+}
+
+/* However many servers there are, and each is silent: on a channel that has not tried them
+ * yet. */
+static void end_naptr(struct resolver_ask *a)
+{
+    a->naptr_until_ms = 0;
+    close_channel(a);
+    if (open_channel(a)) {
+        go_without_naptr(a);
+        return;
+    }
+    a->channel = NULL;
+    a->failed = true;
+    finish(a);
 }
 
 static void tell(struct resolver_ask *a)
@@ -397,6 +420,8 @@ void resolver_turn(struct resolver *r, uint64_t now_ms)
             begin(a, now_ms);
         if (a->state == RESOLVER_ASKING)
             ares_process_fd(a->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* its timeouts */
+        if (a->state == RESOLVER_ASKING && a->naptr_until_ms && now_ms >= a->naptr_until_ms)
+            end_naptr(a);
         if (a->state == RESOLVER_ASKING && now_ms >= a->until_ms) {
             a->failed = true;
             finish(a);
@@ -410,6 +435,7 @@ static uint64_t next_of(const struct resolver_ask *a, uint64_t now_ms)
 {
     struct timeval room, left = {0, 0};
     const struct timeval *wait;
+    uint64_t until_ms = a->until_ms;
     uint64_t due_ms;
 
     if (a->state == RESOLVER_IDLE)
@@ -420,7 +446,9 @@ static uint64_t next_of(const struct resolver_ask *a, uint64_t now_ms)
     if (wait)
         left = *wait;
     due_ms = now_ms + (uint64_t)left.tv_sec * 1000 + (uint64_t)left.tv_usec / 1000 + 1;
-    return wait && due_ms < a->until_ms ? due_ms : a->until_ms;
+    if (a->naptr_until_ms && a->naptr_until_ms < until_ms)
+        until_ms = a->naptr_until_ms;
+    return wait && due_ms < until_ms ? due_ms : until_ms;
 }
 
 uint64_t resolver_next_ms(const struct resolver *r, uint64_t now_ms)

@@ -64,8 +64,9 @@ struct resolver_ask {
     struct ares_channeldata *channel; /* one for each question: resolv.conf is read anew */
     struct resolver_socket sockets[RESOLVER_SOCKETS];
     struct naptr_list services;
-    unsigned service;  /* whose SRV records are asked for; `services.count`: the name's own */
-    bool had_services; /* when its NAPTR records were known last, there were some */
+    uint64_t naptr_until_ms; /* they are not waited for longer; 0: nobody waits */
+    unsigned service;        /* whose SRV records are asked for; `services.count`: the name's own */
+    bool had_services;       /* when its NAPTR records were known last, there were some */
     struct srv_list targets;
     unsigned target; /* whose addresses are asked for; `targets.count`: the name's own */
     bool failed;     /* nobody who knew answered one of the questions */
