@@ -4,7 +4,7 @@
  */
 #include "net/naptr.h"
 
-#include "dns_server.h"
+#include "dns_packet.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -15,68 +15,47 @@
 
 static struct naptr_list list;
 
-struct packet {
-    uint8_t bytes[4096];
-    size_t n;
-};
-
-static void put(struct packet *p, uint32_t value, size_t n)
+static void put_text(struct dns_packet *p, const char *text)
 {
-    for (size_t i = 0; i < n; i++)
-        p->bytes[p->n++] = (uint8_t)(value >> 8 * (n - 1 - i));
-}
-
-static void put_text(struct packet *p, const char *text)
-{
-    put(p, (uint32_t)strlen(text), 1);
+    dns_packet_put(p, (uint32_t)strlen(text), 1);
     memcpy(p->bytes + p->n, text, strlen(text));
     p->n += strlen(text);
 }
 
-static void begin(struct packet *p, unsigned answers)
+static void begin(struct dns_packet *p, unsigned answers)
 {
-    memset(p, 0, sizeof *p);
-    put(p, 0x12348180, 4);
-    put(p, 1 << 16 | answers, 4);
-    put(p, 0, 4);
-    p->n += dns_pack_name(p->bytes + p->n, "example.net");
-    put(p, DNS_NAPTR << 16 | 1, 4);
+    dns_packet_begin(p, "example.net", DNS_NAPTR, answers);
 }
 
-static void add(struct packet *p, uint16_t order, uint16_t preference, const char *flags,
+static void add(struct dns_packet *p, uint16_t order, uint16_t preference, const char *flags,
                 const char *service, const char *regexp, const char *replacement)
 {
     size_t length;
 
-    put(p, 0xc00c, 2);
-    put(p, DNS_NAPTR, 2);
-    put(p, 1, 2);
-    put(p, 100U + order, 4);
+    dns_packet_add(p, DNS_NAPTR, 1, 100U + order);
     length = p->n;
-    put(p, 0, 2);
-    put(p, order, 2);
-    put(p, preference, 2);
+    dns_packet_put(p, 0, 2);
+    dns_packet_put(p, order, 2);
+    dns_packet_put(p, preference, 2);
     put_text(p, flags);
     put_text(p, service);
     put_text(p, regexp);
-    p->n += dns_pack_name(p->bytes + p->n, replacement);
+    dns_packet_put_name(p, replacement);
     p->bytes[length] = (uint8_t)((p->n - length - 2) >> 8);
     p->bytes[length + 1] = (uint8_t)(p->n - length - 2);
 }
 
-static bool read_all(const struct packet *p, size_t n)
+static bool read_list(const uint8_t *reply, size_t n)
 {
-    uint8_t *exact = malloc(n ? n : 1); /* so that one byte too many is seen */
-    bool ok;
-
-    assert_non_null(exact);
-    memcpy(exact, p->bytes, n);
-    ok = naptr_read(&list, exact, n);
-    free(exact);
-    return ok;
+    return naptr_read(&list, reply, n);
 }
 
-static void some(struct packet *p)
+static bool read_all(const struct dns_packet *p)
+{
+    return dns_packet_read(p, p->n, read_list);
+}
+
+static void some(struct dns_packet *p)
 {
     begin(p, 4);
     add(p, 20, 5, "s", "SIP+D2U", "", "c");
@@ -87,11 +66,11 @@ static void some(struct packet *p)
 
 static void test_in_their_order(void **state)
 {
-    struct packet p;
+    struct dns_packet p;
 
     (void)state;
     some(&p);
-    assert_true(read_all(&p, p.n));
+    assert_true(read_all(&p));
     assert_int_equal(list.count, 2); /* of the least order */
     assert_string_equal(list.record[0].replacement, "a.example.net");
     assert_string_equal(list.record[1].replacement, "b.example.net");
@@ -100,7 +79,7 @@ static void test_in_their_order(void **state)
 
 static void test_what_is_not_meant(void **state)
 {
-    struct packet p;
+    struct dns_packet p;
 
     (void)state;
     begin(&p, 5);
@@ -109,19 +88,19 @@ static void test_what_is_not_meant(void **state)
     add(&p, 1, 1, "s", "SIP+D2U", "!^.*$!sip:x@y!", "a.example.net");
     add(&p, 1, 1, "s", "SIP+D2U", "", "");
     add(&p, 1, 1, "s", "E2U+sip", "", "a.example.net");
-    assert_true(read_all(&p, p.n));
+    assert_true(read_all(&p));
     assert_int_equal(list.count, 0);
 }
 
 static void test_more_than_fit(void **state)
 {
-    struct packet p;
+    struct dns_packet p;
 
     (void)state;
     begin(&p, 20);
     for (uint16_t i = 0; i < 20; i++)
         add(&p, 1, (uint16_t)(19 - i), "s", "SIP+D2U", "", i == 19 ? "best" : "other");
-    assert_true(read_all(&p, p.n));
+    assert_true(read_all(&p));
     assert_int_equal(list.count, NAPTR_RECORDS_MAX);
     assert_string_equal(list.record[0].replacement, "best");
     assert_int_equal(list.record[NAPTR_RECORDS_MAX - 1].preference, NAPTR_RECORDS_MAX - 1);
@@ -129,18 +108,14 @@ static void test_more_than_fit(void **state)
 
 static void test_no_part_of_a_reply_is_one(void **state)
 {
-    struct packet p;
-
     (void)state;
-    some(&p);
-    for (size_t n = 0; n < p.n; n++)
-        assert_false(read_all(&p, n));
+    dns_packet_is_read_whole(some, read_list);
 }
 
 /* Each text is within its record. */
 static void test_texts_beyond_their_record(void **state)
 {
-    struct packet p;
+    struct dns_packet p;
     size_t flags;
 
     (void)state;
@@ -149,28 +124,21 @@ static void test_texts_beyond_their_record(void **state)
         flags = p.n + 12 + 4;
         add(&p, 1, 1, "s", "SIP+D2U", "", "a");
         p.bytes[flags + (at == 0 ? 0 : at == 1 ? 2 : 10)] = 200;
-        assert_false(read_all(&p, p.n));
+        assert_false(read_all(&p));
     }
+}
+
+static void check_list(void)
+{
+    assert_true(list.count <= NAPTR_RECORDS_MAX);
+    for (unsigned i = 0; i < list.count; i++)
+        assert_true(strlen(list.record[i].replacement) < DNS_NAME_MAX);
 }
 
 static void test_damaged(void **state)
 {
-    struct packet p;
-    uint32_t chance = 1;
-
     (void)state;
-    for (unsigned round = 0; round < 20000; round++) {
-        some(&p);
-        for (unsigned i = 0; i < 4; i++) {
-            chance = chance * 1664525 + 1013904223;
-            p.bytes[4 + (chance >> 16) % (p.n - 4)] = (uint8_t)(chance >> 8);
-        }
-        if (!read_all(&p, p.n))
-            continue;
-        assert_true(list.count <= NAPTR_RECORDS_MAX);
-        for (unsigned i = 0; i < list.count; i++)
-            assert_true(strlen(list.record[i].replacement) < DNS_NAME_MAX);
-    }
+    dns_packet_is_damaged(some, read_list, check_list);
 }
 
 int main(void)
