@@ -271,15 +271,14 @@ uint64_t core_hash(const struct core *c, struct span aor)
     return location_hash(&c->location, aor);
 }
 
-bool core_restore(struct core *c, const struct aor *image, bool keyed)
+bool core_restore(struct core *c, const struct aor *image, uint64_t hash)
 {
-    uint64_t hash = keyed ? image->hash : core_hash(c, aor_text(image));
     struct aor *a = location_restore(&c->location, image, hash);
 
     if (!a)
         return false;
     registrar_restored(c->registrar, a);
-    if (image->hash != a->hash) { /* of another secret: it has another number, and contact */
+    if (image->hash != hash) { /* of another secret: it has another number, and contact */
         for (unsigned i = 0; i <= a->further; i++)
             if (lease_held(aor_lease(a, i), c->rt.now_ms))
                 aor_lease(a, i)->until_ms = c->rt.now_ms;

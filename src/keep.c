@@ -95,9 +95,10 @@ static bool take(void *self, const struct aor *image)
 {
     struct keep *k = self;
 
-    if (!k->keyed && core_hash(k->core, aor_text(image)) != image->hash)
-        k->foreign = true;
-    return core_restore(k->core, image, k->keyed);
+    uint64_t hash = k->keyed ? image->hash : core_hash(k->core, aor_text(image));
+
+    k->foreign |= hash != image->hash;
+    return core_restore(k->core, image, hash);
 }
 
 /* ---- whose numbers the file has ------------------------------------------------- */
