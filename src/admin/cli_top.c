@@ -77,11 +77,7 @@ static bool is_same_run(const json_t *before, const json_t *now)
 
 static double rate_of(const struct top *t, const json_t *now, const char *counter)
 {
-    /* One that was started meanwhile counts from its start. */
-    bool same = is_same_run(t->before, now);
-
-    return (double)(count_of(now, counter) - (same ? count_of(t->before, counter) : 0)) /
-           t->seconds;
+    return (double)(count_of(now, counter) - count_of(t->before, counter)) / t->seconds;
 }
 
 static void print_rates(const struct top *t, const json_t *now)
@@ -209,6 +205,9 @@ static bool look(struct top *t)
     if (!now)
         return false;
     if (t->before) {
+        /* One that was started meanwhile counts from its start. */
+        if (!is_same_run(t->before, now))
+            json_object_del(t->before, "counters");
         t->seconds = (at_ms - t->before_ms) / MS_A_SECOND;
         if (t->order->json)
             print_json(t, now);

@@ -8,18 +8,6 @@
 
 #include <stdlib.h>
 
-/* A copy in lower case of what stands between; NULL: no memory, which is told. */
-static char *lower_copy(struct reader *r, struct span text)
-{
-    char *copy = strndup(text.p, text.n);
-
-    if (!copy)
-        reader_mistake(r, NULL, "out of memory");
-    for (char *c = copy; c && *c; c++)
-        *c = ascii_lower(*c);
-    return copy;
-}
-
 /* Reads "LEFT=RIGHT", with or without blanks. False: there is no '='. */
 static bool read_pair(const char *text, struct span *left, struct span *right)
 {
@@ -63,7 +51,7 @@ static void alias_add(struct reader *r, const config_setting_t *at, const char *
                            c->alias[i].name);
             return;
         }
-    struct config_alias alias = {lower_copy(r, name), lower_copy(r, domain)};
+    struct config_alias alias = {reader_lower_copy(r, name), reader_lower_copy(r, domain)};
     if (alias.name && alias.domain) {
         c->alias[c->alias_count++] = alias;
         return;
@@ -149,7 +137,7 @@ static void policy_add(struct reader *r, const config_setting_t *at, const char 
                            c->domain_policy[i].domain);
             return;
         }
-    one->domain = lower_copy(r, domain);
+    one->domain = reader_lower_copy(r, domain);
     c->domain_policy_count += one->domain != NULL;
 }
 

@@ -136,19 +136,29 @@ bool reader_domain_valid(struct span text)
     return true;
 }
 
-/* Appends a copy of `text`, in lower case if asked for. */
-static void list_append(struct reader *r, char **list, unsigned *count, const char *text,
-                        bool lower)
+static char *copy_of(struct reader *r, struct span text)
 {
-    char *copy = strdup(text);
+    char *copy = strndup(text.p, text.n);
 
-    if (!copy) {
+    if (!copy)
         reader_mistake(r, NULL, "out of memory");
-        return;
-    }
-    for (char *c = copy; lower && *c; c++)
+    return copy;
+}
+
+char *reader_lower_copy(struct reader *r, struct span text)
+{
+    char *copy = copy_of(r, text);
+
+    for (char *c = copy; c && *c; c++)
         *c = ascii_lower(*c);
-    list[(*count)++] = copy;
+    return copy;
+}
+
+/* Appends what was copied. NULL: nothing. */
+static void list_append(char **list, unsigned *count, char *copy)
+{
+    if (copy)
+        list[(*count)++] = copy;
 }
 
 void reader_domains(struct reader *r, config_setting_t *s)
@@ -170,7 +180,7 @@ void reader_domains(struct reader *r, config_setting_t *s)
         else if (config_serves(c, span_of(text)) && c->domain_count)
             reader_mistake(r, element, "the domain \"%s\" stands here twice; remove one", text);
         else
-            list_append(r, c->domains, &c->domain_count, text, true);
+            list_append(c->domains, &c->domain_count, reader_lower_copy(r, span_of(text)));
     }
 }
 
@@ -235,6 +245,6 @@ void reader_headers(struct reader *r, config_setting_t *s)
             reader_mistake(r, element, "\"%s\" would remove %s, which calls need; take it out",
                            text, header_breaks(text));
         else
-            list_append(r, c->strip_headers, &c->strip_count, text, false);
+            list_append(c->strip_headers, &c->strip_count, copy_of(r, span_of(text)));
     }
 }

@@ -28,6 +28,9 @@ void reader_mistake(struct reader *r, const config_setting_t *at, const char *fo
 /* Is this a host name (RFC 1123), or an IP address as it stands in a URI? */
 bool reader_domain_valid(struct span text);
 
+/* A copy in lower case, which the caller frees; NULL: no memory, which is told. */
+char *reader_lower_copy(struct reader *r, struct span text);
+
 /* Reads the setting by its row into the struct at `base`. */
 void reader_value(struct reader *r, const struct option *o, config_setting_t *s, void *base);
 /* Reads a host name with an optional port. False: it is none; nothing is told. */

@@ -110,6 +110,13 @@ static void finish(struct resolver_ask *a)
     answer->ttl_s = 0;
 }
 
+/* Nobody who knew has answered. */
+static void fail(struct resolver_ask *a)
+{
+    a->failed = true;
+    finish(a);
+}
+
 static void note_ttl(struct resolver_ask *a, uint32_t ttl_s)
 {
     if (ttl_s < a->answer.ttl_s)
@@ -270,8 +277,7 @@ static void on_srv(void *self, int status, int timeouts, unsigned char *reply, i
      * are no answer then. */
     if (status != ARES_SUCCESS || !srv_read(&a->targets, reply, (size_t)n)) {
         a->targets.count = 0;
-        a->failed = true;
-        finish(a);
+        fail(a);
         return;
     }
     if (a->targets.count == 0) {
@@ -285,6 +291,13 @@ static void on_srv(void *self, int status, int timeouts, unsigned char *reply, i
 }
 
 /* ---- one question ---------------------------------------------------------------------- */
+
+static void close_channel(struct resolver_ask *a)
+{
+    if (a->channel)
+        ares_destroy(a->channel);
+    a->channel = NULL;
+}
 
 static bool open_channel(struct resolver_ask *a)
 {
@@ -303,13 +316,15 @@ static bool open_channel(struct resolver_ask *a)
 
     if (ares_init_options(&a->channel, &options,
                           ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_SOCK_STATE_CB) !=
-        ARES_SUCCESS)
+        ARES_SUCCESS) {
+        a->channel = NULL;
         return false;
+    }
     memcpy(&server.addr, s->server.ip, server.family == AF_INET6 ? 16 : 4);
     if (s->server.family == ADDRESS_NONE ||
         ares_set_servers_ports(a->channel, &server) == ARES_SUCCESS)
         return true;
-    ares_destroy(a->channel);
+    close_channel(a);
     return false;
 }
 
@@ -325,9 +340,7 @@ static void begin(struct resolver_ask *a, uint64_t now_ms)
     a->failed = false;
     a->state = RESOLVER_ASKING;
     if (!open_channel(a)) {
-        a->channel = NULL;
-        a->failed = true;
-        finish(a);
+        fail(a);
     } else if (a->port) {
         ask_addresses(a, a->name);
     } else {
@@ -336,26 +349,16 @@ static void begin(struct resolver_ask *a, uint64_t now_ms)
     }
 }
 
-static void close_channel(struct resolver_ask *a)
-{
-    if (a->channel)
-        ares_destroy(a->channel);
-    a->channel = NULL;
-}
-
 /* However many servers there are, and each is silent: on a channel that has not tried them
  * yet. */
 static void end_naptr(struct resolver_ask *a)
 {
     a->naptr_until_ms = 0;
     close_channel(a);
-    if (open_channel(a)) {
+    if (open_channel(a))
         go_without_naptr(a);
-        return;
-    }
-    a->channel = NULL;
-    a->failed = true;
-    finish(a);
+    else
+        fail(a);
 }
 
 static void tell(struct resolver_ask *a)
@@ -422,10 +425,8 @@ void resolver_turn(struct resolver *r, uint64_t now_ms)
             ares_process_fd(a->channel, ARES_SOCKET_BAD, ARES_SOCKET_BAD); /* its timeouts */
         if (a->state == RESOLVER_ASKING && a->naptr_until_ms && now_ms >= a->naptr_until_ms)
             end_naptr(a);
-        if (a->state == RESOLVER_ASKING && now_ms >= a->until_ms) {
-            a->failed = true;
-            finish(a);
-        }
+        if (a->state == RESOLVER_ASKING && now_ms >= a->until_ms)
+            fail(a);
         if (a->state == RESOLVER_DONE)
             tell(a);
     }

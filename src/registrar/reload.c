@@ -220,14 +220,16 @@ void reload_begin(struct registrar *r, struct upstream *u, const struct reload_o
     bool walks = l->state == RELOAD_WALKING && !l->dry;
     /* What moves here meanwhile is seen by a whole walk, too. */
     bool goes_on = walks && order->moved && !l->moved;
+    bool lost;
 
     if (order->lost)
         journal_lost(r->with.journal, upstream, true);
+    lost = journal_is_lost(r->with.journal, upstream);
     wheel_disarm(&r->rt->wheel, &l->timer);
     *l = (struct reload){
         .state = RELOAD_WALKING,
-        .lost = journal_is_lost(r->with.journal, upstream),
-        .moved = order->moved && !goes_on && !journal_is_lost(r->with.journal, upstream),
+        .lost = lost,
+        .moved = order->moved && !goes_on && !lost,
         .dry = order->dry,
         .rate = goes_on ? l->rate : order->rate,
         .number = number ? number : 1,
