@@ -70,7 +70,7 @@ static void errand_drop(struct errand *e)
         a->busy--;
     forget_phone(r, e->server);
     if (e->reload)
-        reload_answered(r, e->upstream, e->reload, reload_end_of(e, a));
+        reload_answered(r, e, reload_end_of(e, a));
     slab_free(&r->errands, e->handle);
 }
 
@@ -262,6 +262,15 @@ static void tell_pacer(struct errand *e, bool quick)
     e->late_at_ms = 0;
     if (!e->stranger)
         pacer_outcome(errand_pacer(e), e->r->rt->now_ms, quick);
+}
+
+static void note_late(struct errand *e)
+{
+    tell_pacer(e, false);
+    if (!e->reload || e->overdue)
+        return;
+    e->overdue = true;
+    reload_late(e->r, e);
 }
 
 /* ---- the lane ---------------------------------------------------------------- */
@@ -465,7 +474,7 @@ static void on_timer(void *self, struct timer *t)
     bool late = e->state == ERRAND_SENT && e->late_at_ms && e->late_at_ms <= now_ms;
 
     if (late)
-        tell_pacer(e, false);
+        note_late(e);
     arm(e);
     if (late) /* it is in nobody's way any more */
         lane_run(r, e->hash);
@@ -601,11 +610,14 @@ bool errand_own(struct registrar *r, struct aor *a, unsigned upstream, bool remo
 bool errand_reload(struct registrar *r, struct aor *a, unsigned upstream, uint16_t number)
 {
     struct errand *e = errand_new(r, a, upstream);
+    struct handle handle = e ? e->handle : HANDLE_NONE;
 
-    if (!e)
+    if (!e || !run_own(r, e))
         return false;
-    e->reload = number;
-    return run_own(r, e);
+    e = slab_get(&r->errands, handle);
+    if (e)
+        e->reload = number;
+    return e != NULL;
 }
 
 bool errands_owe(const struct registrar *r)

@@ -105,6 +105,16 @@ bool lane_has_call(struct registrar *r, uint64_t hash, struct span call_id)
     return false;
 }
 
+/* Not what a stranger sends; nor what waits for its turn, as it may need no answer of the
+ * main registrar's then. */
+bool lane_refreshes(struct registrar *r, uint64_t hash, unsigned upstream)
+{
+    for (const struct errand *e = lane_first(r, hash); e; e = e->next)
+        if (e->upstream == upstream && !e->removes && !e->stranger && (e->own || lane_in_flight(e)))
+            return true;
+    return false;
+}
+
 /* Strangers never wait: they could fill every queue. */
 bool lane_stranger_may_go(struct registrar *r, const struct errand *e)
 {

@@ -26,6 +26,8 @@ bool lane_may_start(struct registrar *r, const struct errand *e);
 bool lane_stranger_may_go(struct registrar *r, const struct errand *e);
 /* Is there no place for this REGISTER to wait in? */
 bool lane_is_full(struct registrar *r, const struct register_request *rq, enum proof proof);
+/* Will a REGISTER of it renew the lease there, as far as that is in our hands? */
+bool lane_refreshes(struct registrar *r, uint64_t hash, unsigned upstream);
 /* Is a REGISTER of this Call-ID waiting or on its way, unanswered? */
 bool lane_has_call(struct registrar *r, uint64_t hash, struct span call_id);
 

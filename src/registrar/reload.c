@@ -9,6 +9,7 @@
 
 #include "registrar/errand.h"
 #include "registrar/home.h"
+#include "registrar/lane.h"
 #include "registrar/lease.h"
 
 /* Records that are looked at in one step, and the pause between two. */
@@ -18,9 +19,10 @@
 #define FULL_MS 20
 /* A lease that is dropped is registered again so long after it was granted, at least. */
 #define GONE_AGAIN_MS 2000
-/* Of the pacer's line, in parts of a second, that are filled by a reload: others are
- * to find room there. */
-#define LINE_PARTS 4
+/* So much of a second's REGISTERs is under way at once, in the pacer's line or unanswered:
+ * others are to find room in the line; and a main registrar that is slower than the rate
+ * would have a heap of them to answer, each sent twice (timer E, RFC 3261 17.1.2.2). */
+#define UNDER_WAY_PARTS 4
 
 static struct reload *reload_of(struct registrar *r, const struct upstream *u)
 {
@@ -102,11 +104,12 @@ static bool is_its_turn(struct registrar *r, struct reload *l)
     return true;
 }
 
-static bool pacer_has_enough(struct registrar *r, const struct reload *l)
+/* What waits there for others is of no account: the pacer knows whose turn it is. */
+static bool enough_under_way(struct registrar *r, const struct reload *l)
 {
     const struct pacer *p = &r->pacer[l - r->reload];
 
-    return p->rate && pacer_waiting(p) > p->rate / LINE_PARTS;
+    return p->rate && l->pending - l->late > p->rate / UNDER_WAY_PARTS;
 }
 
 enum reloaded { RELOADED, RELOAD_NO_PLACE };
@@ -140,12 +143,12 @@ static enum reloaded reload_lease(struct registrar *r, struct reload *l, struct 
             lease_settle(r, a->hash);
         return RELOADED;
     }
-    if (a->busy) { /* a REGISTER of it is on its way */
+    if (lane_refreshes(r, a->hash, lease->upstream)) {
         if (l->lost)
             forget_grant(r, a, lease);
         return RELOADED;
     }
-    if (pacer_has_enough(r, l) || !is_its_turn(r, l))
+    if (enough_under_way(r, l) || !is_its_turn(r, l))
         return RELOAD_NO_PLACE;
     if (l->lost)
         forget_grant(r, a, lease);
@@ -309,13 +312,22 @@ const struct reload *registrar_reload(const struct registrar *r, const struct up
     return &r->reload[u - r->with.upstreams->list];
 }
 
-void reload_answered(struct registrar *r, unsigned upstream, uint16_t number, enum reload_end how)
+void reload_late(struct registrar *r, const struct errand *e)
 {
-    struct reload *l = &r->reload[upstream];
+    struct reload *l = &r->reload[e->upstream];
 
-    if (l->number != number || l->pending == 0)
+    if (l->number == e->reload)
+        l->late++;
+}
+
+void reload_answered(struct registrar *r, const struct errand *e, enum reload_end how)
+{
+    struct reload *l = &r->reload[e->upstream];
+
+    if (l->number != e->reload || l->pending == 0)
         return; /* of one that was begun anew since */
     l->pending--;
+    l->late -= e->overdue;
     l->done += how == RELOAD_GRANTED;
     l->marked += how == RELOAD_CHALLENGED;
     l->failed += how == RELOAD_FAILED;

@@ -20,6 +20,7 @@
 
 struct registrar;
 struct aor;
+struct errand;
 
 enum reload_state { RELOAD_IDLE, RELOAD_WALKING, RELOAD_ENDING };
 
@@ -43,6 +44,7 @@ struct reload {
     uint64_t failed;  /* answered otherwise, or not: each goes on by itself */
     uint64_t marked;  /* left to their phones */
     uint64_t pending; /* on their way */
+    uint64_t late;    /* of these, unanswered for longer than it should take */
 };
 
 /* Registers the timer. */
@@ -85,7 +87,9 @@ enum reload_end {
     RELOAD_FAILED,
 };
 
-/* An errand of the reload with this number has ended. */
-void reload_answered(struct registrar *r, unsigned upstream, uint16_t number, enum reload_end how);
+/* An errand of a reload has no answer yet, and should have one. Once for each. */
+void reload_late(struct registrar *r, const struct errand *e);
+/* It has ended. */
+void reload_answered(struct registrar *r, const struct errand *e, enum reload_end how);
 
 #endif

@@ -96,11 +96,21 @@ static void give_up(struct upstream *u)
         client_abandon(tx);
 }
 
+/* Who answers REGISTERs is there; it may drop the rest when it has too much to do. */
+static bool is_heard(const struct health *h)
+{
+    return h->state == HEALTH_UP && h->heard_ms > h->asked_ms;
+}
+
 static void lost(struct upstream *u)
 {
     struct health *h = &u->health;
 
     give_up(u);
+    if (is_heard(h)) {
+        ping(u, pings_by_register(u));
+        return;
+    }
     h->lost++;
     if (h->state == HEALTH_DOWN) {
         arm(u, h->asked_ms + DOWN_EVERY_MS);
@@ -217,7 +227,10 @@ void health_start(struct upstream *u)
 
 void health_answered(struct upstream *u, int status)
 {
-    if (u->health.state == HEALTH_UP || health_is_trouble(status))
+    if (health_is_trouble(status))
+        return;
+    u->health.heard_ms = u->all->rt->now_ms;
+    if (u->health.state == HEALTH_UP)
         return;
     go_up(u);
     if (!u->health.waits && u->config->ping_interval_ms)

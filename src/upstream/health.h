@@ -2,9 +2,9 @@
  * upstream/health: does a main registrar answer?
  *
  * OPTIONS go out each `ping-interval`. One that is not answered within a third of it
- * is lost, and the next goes at once. An answered OPTIONS is no proof of readiness
- * (FreeSWITCH answers it while it refuses REGISTERs), so the way back is a REGISTER
- * (probe.h). Core thread only. Design 3.7, 6.
+ * is lost, and the next goes at once; unless REGISTERs are answered: it is busy then. An
+ * answered OPTIONS is no proof of readiness (FreeSWITCH answers it while it refuses
+ * REGISTERs), so the way back is a REGISTER (probe.h). Core thread only. Design 3.7, 6.
  *
  *   UP   --two pings lost-------------------------------------> DOWN   lost()
  *   UP   --it was restarted-----------------------------------> DOWN   health_restarted()
@@ -26,6 +26,7 @@ struct health {
     bool waits;            /* for its answer */
     uint64_t asked_ms;     /* when it left */
     uint64_t since_ms;     /* in this state since */
+    uint64_t heard_ms;     /* when it answered a REGISTER last */
     uint32_t rtt_ms;       /* of the last ping that was answered */
     uint8_t lost;          /* pings in a row */
     bool answers_options;  /* it has answered one */

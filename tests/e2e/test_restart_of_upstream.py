@@ -9,6 +9,7 @@ from test_store import rows
 from toolkit.crowd import Crowd, Exchange
 from toolkit.endpoint import poll
 from toolkit.house import House
+from toolkit.midreg import command
 
 PING = 2  # seconds
 RATE_MAX = 900
@@ -163,3 +164,37 @@ def test_one_whose_cost_grows_with_its_bindings(house):
     took = time.monotonic() - ready
     capacity = 1 / (0.001 + 0.5e-6 * count)  # at the end
     assert took <= count / (capacity / 2) + 10, "%.1f s" % took
+
+
+class BusyPair(BusyHouse):
+    """Two of them, both hold everybody."""
+    two = None
+
+    def places(self):
+        self.two = Exchange(cost=0.002)
+        self.phones.append(self.two)
+        return super().places()
+
+    def configuration(self):
+        config = super().configuration()
+        config["upstream"]["two"] = {"address": self.two.hostport, "rate": 0, "ping-interval": PING}
+        return config
+
+
+def test_a_reload_of_all_leaves_none_out(tmp_path):
+    """With the policy "all", a REGISTER of a lease at one of them is no reason to leave out that at the other."""
+    house, count = BusyPair(tmp_path), 200
+    both = lambda n: len(house.exchange.rows) == len(house.two.rows) == n  # noqa: E731
+    try:
+        house.start(policy="all", upstream={"rate": 0, "ping-interval": PING}, upstream_expires=3600)
+        crowd = Crowd(house.server, count)
+        house.phones.append(crowd)
+        crowd.register(rate=200)
+        poll(lambda: both(count), "all are registered at both")
+        house.exchange.rows.clear()
+        house.two.rows.clear()
+        told = command("reload", "-c", house.midreg.config_file, timeout=60)
+        assert told.returncode == 0, told.stdout + told.stderr
+        poll(lambda: both(count), "all are registered again at both")
+    finally:
+        house.close()

@@ -121,6 +121,46 @@ static void test_begun_anew(void **state)
     assert_int_equal(held(), CROWD);
 }
 
+/* A main registrar that is slower than the rate has no heap of them to answer. */
+static void test_few_are_under_way(void **state)
+{
+    (void)state;
+    world.config.upstream[0].rate = 40;
+    crowd(CROWD);
+    pacer_init(&world.registrar->pacer[0], 40, 40, world.fake.rt.now_ms);
+    run(&pbx, 1000);
+    pbx.silent = true;
+    lose();
+    run(&pbx, 900);
+    assert_in_range(pbx.registers, 10, 12);
+    run(&pbx, 500); /* they are late, and in nobody's way any more */
+    assert_in_range(pbx.registers, 20, 24);
+    pbx.silent = false;
+    run(&pbx, 20000);
+    assert_int_equal(reload()->done, CROWD);
+    assert_int_equal(reload()->late, 0);
+}
+
+/* New phones come all the time, more of them than may go up: leases go first. */
+static void test_in_a_storm(void **state)
+{
+    (void)state;
+    crowd(CROWD);
+    lose();
+    for (unsigned i = 0; i < 40; i++) {
+        for (unsigned k = 0; k < 5; k++) {
+            char user[16], lines[96];
+
+            snprintf(user, sizeof user, "new%u", i * 5 + k);
+            snprintf(lines, sizeof lines, "Contact: <sip:%s@10.0.0.2:5060>\r\n", user);
+            phone_of(user, DESK, user, 1, lines);
+        }
+        run(&pbx, 200);
+    }
+    assert_int_equal(reload()->state, RELOAD_IDLE);
+    assert_true(reload()->done >= CROWD); /* and some that came in before its walk's end */
+}
+
 /* The operator's rate, and he may stop it. */
 static void test_slowly(void **state)
 {
@@ -394,6 +434,8 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN(test_all_are_registered_again),
         IN(test_begun_anew),
+        IN(test_few_are_under_way),
+        IN(test_in_a_storm),
         IN(test_slowly),
         IN(test_dry),
         IN(test_failures),

@@ -202,6 +202,28 @@ static void test_returns(void **state)
     assert_int_equal(downs, 4);
 }
 
+/* It drops pings, and answers REGISTERs: it is busy. One that is refused for trouble of its
+ * own proves nothing. */
+static void test_busy(void **state)
+{
+    uint64_t gone_ms;
+
+    (void)state;
+    live(INTERVAL_MS, 200, 200);
+    for (unsigned i = 0; i < 100; i++) {
+        fake_advance(&fake, 400);
+        health_answered(&upstreams.list[0], 401);
+    }
+    assert_true(is_up());
+    assert_int_equal(downs, 0);
+    gone_ms = fake.rt.now_ms;
+    while (is_up() && fake.rt.now_ms < gone_ms + 60000) {
+        fake_advance(&fake, 100);
+        health_answered(&upstreams.list[0], 503);
+    }
+    assert_in_range(fake.rt.now_ms - gone_ms, LOST_MS, 2 * INTERVAL_MS);
+}
+
 /* Some take no OPTIONS at all. */
 static void test_without_options(void **state)
 {
@@ -275,13 +297,8 @@ static void test_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN(test_ping),
-        IN(test_stays_up),
-        IN(test_goes_down),
-        IN(test_returns),
-        IN(test_without_options),
-        IN(test_refused),
-        IN(test_an_accepted_register),
+        IN(test_ping), IN(test_stays_up),        IN(test_goes_down), IN(test_returns),
+        IN(test_busy), IN(test_without_options), IN(test_refused),   IN(test_an_accepted_register),
         IN(test_off),
     };
 
