@@ -127,6 +127,11 @@ void core_was_lost(struct core *c, unsigned i)
     journal_restore_lost(&c->journal, i);
 }
 
+void core_run_was(struct core *c, unsigned i, struct span run)
+{
+    event_sockets_was(&c->events, &c->upstreams.list[i], run);
+}
+
 void core_start(struct core *c)
 {
     upstreams_start(&c->upstreams);
@@ -300,8 +305,8 @@ bool core_place_at(const struct core *c, unsigned i, struct address *out)
 {
     const struct upstream *u = &c->upstreams.list[i];
 
-    if (i >= c->upstreams.count || !u->config->host || !upstream_is_up(u) ||
-        registrar_reload(c->registrar, u)->state != RELOAD_IDLE)
+    if (i >= c->upstreams.count || !upstream_is_up(u) || journal_is_lost(&c->journal, i) ||
+        journal_is_behind(&c->journal))
         return false;
     *out = u->flow.peer;
     return true;

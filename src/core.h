@@ -36,6 +36,9 @@ uint64_t core_hash(const struct core *c, struct span aor);
 /* Before core_start(): what upstream number i held may be lost, and was not registered again
  * when midreg ended. */
 void core_was_lost(struct core *c, unsigned i);
+/* Before core_start(): by this text it told that start of its own from others then
+ * (journal_run()). */
+void core_run_was(struct core *c, unsigned i, struct span run);
 /* Call once when datagrams can be sent: probes the upstreams. */
 void core_start(struct core *c);
 
@@ -58,12 +61,13 @@ void core_written(struct core *c, bool done);
  * us, as text; false: there is no such upstream, or it is not known where it is. After
  * core_start(). */
 bool core_contact_at(const struct core *c, unsigned i, struct buf *out);
-/* Of one with a name: the address at which it holds our leases; false: it has none, or
+/* The address at which it holds our leases, as far as the store knows; false: it has none, or
  * they are on their way. */
 bool core_place_at(const struct core *c, unsigned i, struct address *out);
-/* That was so before the restart: it is believed to be there still. Before core_start(). */
+/* Of one with a name: that was so before the restart: it is believed to be there still.
+ * Before core_start(). */
 void core_place(struct core *c, unsigned i, const struct address *was);
-/* It was another one before the restart (registrar_contact_moved()). */
+/* It was another one before the restart (registrar_contact_moved()). After core_start(). */
 void core_contact_moved(struct core *c, unsigned i, const struct address *before);
 /* Fires due timers; returns the monotonic millisecond at which the next turn
  * must happen at the latest, UINT64_MAX: no deadline. */

@@ -147,63 +147,102 @@ static bool load(struct keep *k, FILE *errors)
     return true;
 }
 
-/* ---- where main registrars with a name are ---------------------------------------- */
+/* ---- what is known of main registrars --------------------------------------------- */
 
-/* "10.0.0.5:5080 pbx.example.com:0": the leases are there, and so it was called. */
+static void set(const struct keep *k, unsigned upstream, enum store_fact which, const char *value)
+{
+    if (!store_set_fact(k->store, upstream, which, value))
+        say(k, LOG_ERROR, "event=store_failed reason=\"a note could not be written\"");
+}
+
+/* "10.0.0.5:5080", or of one with a name "10.0.0.5:5080 pbx.example.com:0": the leases are
+ * there, and so it was called. `at` NULL: nobody knows where. */
 static void put_place(char room[STORE_NOTE_MAX], const struct address *at,
                       const struct config_upstream *up)
 {
     char text[NAME_ROOM];
     struct buf out = buf_make(text, sizeof text - 1);
 
-    address_put(&out, at);
+    if (at)
+        address_put(&out, at);
+    else
+        buf_char(&out, '-');
     text[out.n] = '\0';
-    /* Of a very long name the first part must do. */
-    snprintf(room, STORE_NOTE_MAX, "%.60s %.50s:%u", text, up->host, up->host_port);
+    if (up->host) /* of a very long name the first part must do */
+        snprintf(room, STORE_NOTE_MAX, "%.60s %.50s:%u", text, up->host, up->host_port);
+    else
+        snprintf(room, STORE_NOTE_MAX, "%s", text);
 }
 
-static const char *place_name(char room[NAME_ROOM + 8], const struct config_upstream *up)
-{
-    snprintf(room, NAME_ROOM + 8, "place:%s", up->name);
-    return room;
-}
-
-/* What the last end has left. */
-static void recall_place(struct keep *k, unsigned upstream)
+/* Where it was when midreg ended, if it has a name, and is called so still. */
+static void recall_name(struct keep *k, unsigned upstream, const char *before)
 {
     const struct config_upstream *up = &k->config->upstream[upstream];
-    char name[NAME_ROOM + 8];
-    char before[STORE_NOTE_MAX];
     char same[STORE_NOTE_MAX];
     struct address was;
 
-    store_note(k->store, place_name(name, up), before);
-    if (up->host && address_parse(span_make(before, strcspn(before, " ")), 0, &was)) {
-        put_place(same, &was, up);
-        if (strcmp(before, same) == 0)
-            core_place(k->core, upstream, &was);
+    if (!address_parse(span_make(before, strcspn(before, " ")), 0, &was))
+        return;
+    put_place(same, &was, up);
+    if (strcmp(before, same) == 0)
+        core_place(k->core, upstream, &was);
+}
+
+/* Another address in the configuration is another main registrar, which holds nothing of
+ * ours, or not surely. A file of an older midreg does not say where it was. */
+static void recall_address(struct keep *k, unsigned upstream, const char *before)
+{
+    const struct config_upstream *up = &k->config->upstream[upstream];
+    char now[STORE_NOTE_MAX];
+    char line[LINE_ROOM];
+
+    put_place(now, &up->address, up);
+    if (before[0] && strcmp(before, now) != 0) {
+        set(k, upstream, STORE_LOST, "1");
+        snprintf(line, sizeof line,
+                 "event=address_changed upstream=%s before=\"%s\" now=%s remedy=\"none needed: all "
+                 "leases are registered there\"",
+                 up->name, before, now);
+        say(k, LOG_WARN, line);
     }
+    set(k, upstream, STORE_PLACE, now);
+}
+
+/* What the last end has left. */
+static void recall_upstream(struct keep *k, unsigned upstream)
+{
+    char fact[STORE_NOTE_MAX];
+
+    store_fact(k->store, upstream, STORE_PLACE, fact);
+    if (k->config->upstream[upstream].host)
+        recall_name(k, upstream, fact);
+    else
+        recall_address(k, upstream, fact);
+    store_fact(k->store, upstream, STORE_LOST, fact);
+    if (strcmp(fact, "1") == 0)
+        core_was_lost(k->core, upstream);
+    store_fact(k->store, upstream, STORE_RUN, fact);
+    core_run_was(k->core, upstream, span_of(fact));
 }
 
 /* Until the end it is not known what holds then. */
 static void forget_place(struct keep *k, unsigned upstream)
 {
-    char name[NAME_ROOM + 8];
+    char nowhere[STORE_NOTE_MAX];
 
-    if (!store_set_note(k->store, place_name(name, &k->config->upstream[upstream]), ""))
-        say(k, LOG_ERROR, "event=store_failed reason=\"a note could not be written\"");
+    put_place(nowhere, NULL, &k->config->upstream[upstream]);
+    if (k->config->upstream[upstream].host)
+        set(k, upstream, STORE_PLACE, nowhere);
 }
 
-/* Our contact there, and what its note is called. False: it has none yet. */
-static bool contact_now(const struct keep *k, unsigned upstream, char name[NAME_ROOM + 8],
-                        char now[STORE_NOTE_MAX])
+/* Our contact there. False: it has none yet. */
+static bool contact_now(const struct keep *k, unsigned upstream, char now[STORE_NOTE_MAX])
 {
     struct buf out = buf_make(now, STORE_NOTE_MAX - 1);
 
     if (!core_contact_at(k->core, upstream, &out))
         return false;
     now[out.n] = '\0';
-    snprintf(name, NAME_ROOM + 8, "contact:%s", k->config->upstream[upstream].name);
     return true;
 }
 
@@ -211,16 +250,15 @@ static bool contact_now(const struct keep *k, unsigned upstream, char name[NAME_
 static void note_place(struct keep *k, unsigned upstream)
 {
     const struct config_upstream *up = &k->config->upstream[upstream];
-    char name[NAME_ROOM + 8];
     char now[STORE_NOTE_MAX];
     struct address at;
 
     if (!core_place_at(k->core, upstream, &at))
         return;
     put_place(now, &at, up);
-    (void)store_set_note(k->store, place_name(name, up), now);
-    if (contact_now(k, upstream, name, now)) /* another one than at start, if it has moved */
-        (void)store_set_note(k->store, name, now);
+    set(k, upstream, STORE_PLACE, now);
+    if (contact_now(k, upstream, now)) /* another one than at start, if it has moved */
+        set(k, upstream, STORE_CONTACT, now);
 }
 
 /* ---- what the world and the thread say to each other --------------------------- */
@@ -271,39 +309,39 @@ struct keep *keep_open(const struct config *config, struct world *world, struct 
         keep_close(k);
         return NULL;
     }
-    for (unsigned i = 0; i < config->upstream_count; i++) {
-        recall_place(k, i);
-        if (store_was_lost(k->store, i))
-            core_was_lost(k->core, i);
-    }
+    for (unsigned i = 0; i < config->upstream_count; i++)
+        recall_upstream(k, i);
     return k;
 }
 
-/* Is our contact at this upstream the one that the stored leases are for? */
+/* Is our contact at this upstream the one that the stored leases are for? What it was is
+ * forgotten when none can be for that any more (IMAGE_KNOWN). */
 static void compare_contact(struct keep *k, unsigned upstream)
 {
-    char name[NAME_ROOM + 8];
     char now[STORE_NOTE_MAX];
     char before[STORE_NOTE_MAX];
     char line[LINE_ROOM];
     struct address was;
 
-    if (!contact_now(k, upstream, name, now))
+    if (!contact_now(k, upstream, now))
         return;
-    store_note(k->store, name, before);
-    if (before[0] && strcmp(before, now) != 0) {
-        if (!address_parse(span_of(before), 0, &was))
-            was = (struct address){0};
-        core_contact_moved(k->core, upstream, &was);
-        snprintf(
-            line, sizeof line,
-            "event=contact_moved upstream=%s before=%s now=%s remedy=\"none needed: all leases "
-            "are registered anew, and the old contacts removed\"",
-            k->config->upstream[upstream].name, before, now);
-        say(k, LOG_WARN, line);
+    store_fact(k->store, upstream, STORE_CONTACT, before);
+    if (before[0] && strcmp(before, now) != 0) { /* in this order */
+        set(k, upstream, STORE_LOST, "1");
+        set(k, upstream, STORE_CONTACT_BEFORE, before);
     }
-    if (!store_set_note(k->store, name, now))
-        say(k, LOG_ERROR, "event=store_failed reason=\"a note could not be written\"");
+    set(k, upstream, STORE_CONTACT, now);
+    store_fact(k->store, upstream, STORE_CONTACT_BEFORE, before);
+    if (!before[0])
+        return;
+    if (!address_parse(span_of(before), 0, &was))
+        was = (struct address){0};
+    core_contact_moved(k->core, upstream, &was);
+    snprintf(line, sizeof line,
+             "event=contact_moved upstream=%s before=%s now=%s remedy=\"none needed: all leases "
+             "are registered anew, and the old contacts removed\"",
+             k->config->upstream[upstream].name, before, now);
+    say(k, LOG_WARN, line);
 }
 
 bool keep_begin(struct keep *k, FILE *errors)

@@ -135,36 +135,42 @@ static bool put_aors(struct export *e)
     return fine && rc == SQLITE_DONE;
 }
 
-/* What a start should know of the last one. -1: it is of another schema, which is told. */
-static int put_head(struct export *e, const char *path, FILE *errors)
+/* 1: it is of this schema. 0: it cannot be read. -1: of another, which is told. */
+static int check_schema(struct export *e, const char *path, FILE *errors)
 {
-    json_t *notes = json_object();
     sqlite3_stmt *st = NULL;
     int version = 0;
-    int rc = sqlite3_prepare_v2(e->db, "SELECT name, value FROM meta ORDER BY name", -1, &st, NULL);
-    bool fine;
+    bool fine = sqlite3_prepare_v2(e->db, "SELECT value FROM meta WHERE name = 'schema_version'",
+                                   -1, &st, NULL) == SQLITE_OK &&
+                sqlite3_step(st) == SQLITE_ROW;
 
-    while (rc == SQLITE_OK && sqlite3_step(st) == SQLITE_ROW) {
-        const char *name = (const char *)sqlite3_column_text(st, 0);
-
-        if (strcmp(name, "schema_version") == 0)
-            version = sqlite3_column_int(st, 1);
-        else if (strcmp(name, STORE_NOTE_KEYED) != 0)
-            json_object_set_new(notes, name, value_at(st, 1));
-    }
+    if (fine)
+        version = sqlite3_column_int(st, 0);
     sqlite3_finalize(st);
-    json_t *head = json_pack("{s:s, s:i, s:o}", "midreg", TRANSFER_MAGIC, "schema",
-                             STORE_SCHEMA_VERSION, "notes", notes);
+    if (!fine || version == STORE_SCHEMA_VERSION)
+        return fine;
+    fprintf(errors,
+            "store %s has schema %d, this midreg writes %d: run the midreg that it is of, or "
+            "start this one once\n",
+            path, version, STORE_SCHEMA_VERSION);
+    return -1;
+}
 
-    if (rc == SQLITE_OK && version != STORE_SCHEMA_VERSION) {
-        fprintf(errors,
-                "store %s has schema %d, this midreg writes %d: run the midreg that it is of, or "
-                "start this one once\n",
-                path, version, STORE_SCHEMA_VERSION);
-        json_decref(head);
-        return -1;
-    }
-    fine = rc == SQLITE_OK && put_line(e->out, head);
+/* What it is, and which contact of ours the leases are for at each main registrar. */
+static bool put_head(struct export *e)
+{
+    json_t *contacts = json_object();
+    json_t *head = json_pack("{s:s, s:i, s:o}", "midreg", TRANSFER_MAGIC, "schema",
+                             STORE_SCHEMA_VERSION, "contacts", contacts);
+    sqlite3_stmt *st = NULL;
+    bool fine = sqlite3_prepare_v2(
+                    e->db, "SELECT name, contact FROM upstream WHERE contact <> '' ORDER BY name",
+                    -1, &st, NULL) == SQLITE_OK;
+
+    while (fine && sqlite3_step(st) == SQLITE_ROW)
+        json_object_set_new(contacts, (const char *)sqlite3_column_text(st, 0), value_at(st, 1));
+    sqlite3_finalize(st);
+    fine = fine && put_line(e->out, head);
     json_decref(head);
     return fine;
 }
@@ -178,8 +184,9 @@ bool transfer_export(const char *path, FILE *out, struct transferred *done, FILE
     if (sqlite3_open_v2(path, &e.db, SQLITE_OPEN_READONLY, NULL) == SQLITE_OK &&
         sqlite3_exec(e.db, "BEGIN", NULL, NULL, NULL) == SQLITE_OK) {
         sqlite3_busy_timeout(e.db, STORE_BUSY_MS);
-        fine = put_head(&e, path, errors);
-        fine = fine == 1 ? put_aors(&e) : fine;
+        fine = check_schema(&e, path, errors);
+        if (fine == 1)
+            fine = put_head(&e) && put_aors(&e);
     }
     if (fine == 0 && ferror(out))
         fprintf(errors, "it cannot be written: is the disk full?\n");

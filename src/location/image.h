@@ -3,7 +3,7 @@
  *
  * A copy of the packed record whose times count from 1970 instead of the start
  * of the machine, without tombstones. A batch is a row of entries, each a head and,
- * unless the AOR is gone, such a copy; or a head alone that tells of a main registrar.
+ * unless the AOR is gone, such a copy; or one that tells of a main registrar.
  * Reading a batch may be done on any thread.
  */
 #ifndef MIDREG_LOCATION_IMAGE_H
@@ -14,13 +14,18 @@
 
 enum image_kind {
     IMAGE_AOR,
-    IMAGE_LOST, /* what this main registrar holds may be lost */
-    IMAGE_KNOWN /* it is known again */
+    IMAGE_LOST,  /* what this main registrar holds may be lost */
+    IMAGE_KNOWN, /* it is known again */
+    IMAGE_RUN    /* by this text it tells one start of its own from another */
 };
+
+/* Main registrars, and the longest such text. */
+#define IMAGE_UPSTREAMS_MAX 32
+#define IMAGE_RUN_MAX       40
 
 struct image_entry {
     uint64_t hash; /* of the AOR; else the index of the main registrar */
-    uint32_t size; /* of the record behind it; 0: the AOR is gone */
+    uint32_t size; /* of what is behind it; of an AOR 0: it is gone */
     uint32_t kind; /* enum image_kind */
 };
 
@@ -31,9 +36,19 @@ size_t image_room(const struct aor *a);
 size_t image_put(const struct runtime *rt, char *at, uint64_t hash, const struct aor *a);
 /* An entry that tells of a main registrar. Returns the bytes written, as above. */
 size_t image_put_lost(char *at, unsigned upstream, bool lost);
+/* The same; `run`: at most IMAGE_RUN_MAX. Takes up to IMAGE_RUN_ROOM. */
+#define IMAGE_RUN_ROOM (sizeof(struct image_entry) + IMAGE_RUN_MAX)
+size_t image_put_run(char *at, unsigned upstream, struct span run);
 
 /* The entry at the begin of the rest of a batch, which is moved on; NULL: the end. */
 const struct image_entry *image_next(struct span *batch);
+/* The text of IMAGE_RUN. */
+static inline struct span image_run(const struct image_entry *e)
+{
+    const char *text = (const char *)(e + 1);
+
+    return span_make(text, strnlen(text, e->size));
+}
 /* Its record, or NULL: gone. Its timer means nothing. */
 static inline const struct aor *image_record(const struct image_entry *e)
 {

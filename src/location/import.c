@@ -173,11 +173,11 @@ static bool take_aor(struct import *i, const json_t *line)
            insert_inner(i, i->binding, &transfer_binding, line);
 }
 
-/* A note that is there and says something else (our contact was another one there) says
- * nothing any more: the next start sees to it. */
-static const char note_sql[] =
-    "INSERT INTO meta VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = 'imported'"
-    " WHERE value <> excluded.value AND name <> 'schema_version'";
+/* Where our contact was another one, some leases are for that and some for this. */
+static const char contact_sql[] =
+    "INSERT INTO upstream (name, contact) VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET"
+    " contact_before = iif(contact IN ('', excluded.contact), contact_before, excluded.contact),"
+    " contact = iif(contact = '', excluded.contact, contact)";
 
 static bool take_head(struct import *i, const json_t *line)
 {
@@ -192,14 +192,14 @@ static bool take_head(struct import *i, const json_t *line)
         return wrong(i, "this is no export of midreg", "");
     if (schema != STORE_SCHEMA_VERSION)
         return wrong(i, "it was exported by a midreg of another schema", "");
-    fine = sqlite3_prepare_v2(i->s->db, note_sql, -1, &put, NULL) == SQLITE_OK;
-    json_object_foreach(json_object_get(line, "notes"), name, value)
+    fine = sqlite3_prepare_v2(i->s->db, contact_sql, -1, &put, NULL) == SQLITE_OK;
+    json_object_foreach(json_object_get(line, "contacts"), name, value)
     {
         fine = fine && json_is_string(value) && bind_value(put, 2, value) &&
                sqlite3_bind_text(put, 1, name, -1, SQLITE_STATIC) == SQLITE_OK && insert(i, put);
     }
     sqlite3_finalize(put);
-    return fine || wrong(i, "its notes make no sense", "");
+    return fine || wrong(i, "its contacts make no sense", "");
 }
 
 /* ---- lines -------------------------------------------------------------------------- */
@@ -250,7 +250,7 @@ static bool begin(struct import *i, bool replace)
 
     if (!run(i, "BEGIN IMMEDIATE") ||
         (replace && !run(i, "DELETE FROM binding; DELETE FROM lease; DELETE FROM aor;"
-                            "DELETE FROM meta WHERE name <> 'schema_version'")) ||
+                            "UPDATE upstream SET contact = '', contact_before = ''")) ||
         !run(i, "CREATE INDEX by_text ON aor (aor)")) /* until the end of the import */
         return false;
     return (sqlite3_prepare_v2(i->s->db, "SELECT 1 FROM aor WHERE aor = ? OR id = ?", -1, &i->there,

@@ -13,9 +13,6 @@
  */
 #include "location/journal.h"
 
-#include "location/image.h"
-
-#include <limits.h>
 #include <stdlib.h>
 
 #define BATCH_FIRST (64 * 1024)
@@ -77,7 +74,16 @@ void journal_restore_lost(struct journal *j, unsigned upstream)
     j->lost_stored = j->lost;
 }
 
-/* The main registrars of which the store is to be told. */
+void journal_run(struct journal *j, unsigned upstream, struct span run)
+{
+    if (!j->kept)
+        return;
+    memset(j->run[upstream], 0, IMAGE_RUN_MAX);
+    memcpy(j->run[upstream], run.p, run.n);
+    j->run_due |= UINT32_C(1) << upstream;
+}
+
+/* The main registrars of which the store is to be told what they lost, or did not. */
 static uint32_t lost_due(const struct journal *j)
 {
     uint32_t differ = j->lost ^ j->lost_stored;
@@ -152,12 +158,12 @@ static bool note_all(struct journal *j)
 }
 
 /* Is there something to tell of main registrars, and memory for it? */
-static bool can_tell_lost(struct journal *j)
+static bool can_tell_of_upstreams(struct journal *j)
 {
-    if (lost_due(j) == 0)
+    if (lost_due(j) == 0 && j->run_due == 0)
         return false;
     j->batch_n = 0;
-    if (grow_batch(j, sizeof j->lost * CHAR_BIT * sizeof(struct image_entry)))
+    if (grow_batch(j, IMAGE_UPSTREAMS_MAX * (sizeof(struct image_entry) + IMAGE_RUN_ROOM)))
         return true;
     runtime_count(j->rt, COUNTER_OUT_OF_MEMORY);
     look_in(j, JOURNAL_RETRY_MS);
@@ -170,7 +176,7 @@ static bool begin_round(struct journal *j)
 
     if (j->missed && note_all(j))
         j->missed = false;
-    if (j->changed.used == 0 && !can_tell_lost(j))
+    if (j->changed.used == 0 && !can_tell_of_upstreams(j))
         return false;
     j->round = j->changed;
     j->changed = done;
@@ -190,7 +196,7 @@ static void end_round(struct journal *j)
         end_alarm(j);
 }
 
-/* Tells the store of main registrars, if there is room. */
+/* Tells the store what main registrars may have lost, if there is room. */
 static void put_lost(struct journal *j)
 {
     uint32_t due = lost_due(j);
@@ -205,6 +211,22 @@ static void put_lost(struct journal *j)
     }
 }
 
+/* After put_lost(): who is known to run anew has lost what he held. */
+static void put_runs(struct journal *j)
+{
+    uint32_t due = j->run_due & ~(lost_due(j) & j->lost);
+
+    for (unsigned i = 0; due >> i; i++) {
+        if (!(due >> i & 1))
+            continue;
+        if (!grow_batch(j, IMAGE_RUN_ROOM))
+            return;
+        j->batch_n += image_put_run(j->batch + j->batch_n, i,
+                                    span_make(j->run[i], strnlen(j->run[i], IMAGE_RUN_MAX)));
+        j->run_due &= ~(UINT32_C(1) << i);
+    }
+}
+
 /* Fills the batch from the open round. */
 static void fill_batch(struct journal *j)
 {
@@ -213,6 +235,7 @@ static void fill_batch(struct journal *j)
 
     j->batch_n = 0;
     put_lost(j);
+    put_runs(j);
     while (table_next_key(&j->round, &j->round_at, &hash)) {
         const struct aor *a = location_find(j->location, hash);
 
@@ -296,5 +319,5 @@ bool journal_look(struct journal *j)
 bool journal_is_behind(const struct journal *j)
 {
     return j->with_store || j->round_open || j->changed.used || j->missed ||
-           j->lost != j->lost_stored;
+           j->lost != j->lost_stored || j->run_due;
 }

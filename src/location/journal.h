@@ -8,14 +8,15 @@
  * store at a time; what changes meanwhile goes with the next. A record whose
  * last change is not durable answers nobody 200, unless the store is behind for
  * too long: then the alarm says so, and midreg goes on from memory until it has
- * caught up. `store = "memory"` is durable at once. Also: of which main registrars may
- * be lost what they hold, so that the next start owes the reload. Core thread only.
+ * caught up. `store = "memory"` is durable at once. Also, of main registrars: which may
+ * have lost what they held, so that the next start owes the reload. Core thread only.
  */
 #ifndef MIDREG_LOCATION_JOURNAL_H
 #define MIDREG_LOCATION_JOURNAL_H
 
 #include "base/runtime.h"
 #include "base/table.h"
+#include "location/image.h"
 #include "location/location.h"
 
 /* A store that takes longer is behind (design 7). */
@@ -38,7 +39,9 @@ struct journal {
     uint32_t lost;        /* bit i: what main registrar i holds may be lost */
     uint32_t lost_stored; /* as the store has it, once the batch is written */
     uint64_t known_after; /* what has to be durable before one is stored as known again */
-    char *batch;          /* the images with the store */
+    uint32_t run_due;     /* bit i: of main registrar i the next batch tells `run` */
+    char run[IMAGE_UPSTREAMS_MAX][IMAGE_RUN_MAX];
+    char *batch; /* the images with the store */
     size_t batch_n;
     size_t batch_room;
     bool with_store;    /* the batch is not yet written */
@@ -64,6 +67,10 @@ void journal_note(struct journal *j, uint64_t hash);
 void journal_lost(struct journal *j, unsigned upstream, bool lost);
 /* The store says so: before the first change. */
 void journal_restore_lost(struct journal *j, unsigned upstream);
+
+/* By this text (at most IMAGE_RUN_MAX) it tells one start of its own from another; stored
+ * soon, and not before that it lost something. */
+void journal_run(struct journal *j, unsigned upstream, struct span run);
 
 static inline bool journal_is_lost(const struct journal *j, unsigned upstream)
 {

@@ -1,5 +1,6 @@
 /*
- * location/store: opening, writing and the schema; store_load.c and store_rows.c read.
+ * location/store: opening, writing and the schema; store_load.c and store_rows.c read,
+ * store_notes.c both.
  *
  * Called by run.c (main thread, before the loop) and by the writer thread. A record
  * is always written whole: its old bindings go, its new ones come, in one
@@ -19,9 +20,8 @@
 #define SCHEMA_LEASES                                                                              \
     "CREATE TABLE upstream ("                                                                      \
     " id INTEGER PRIMARY KEY,"                                                                     \
-    " name TEXT NOT NULL UNIQUE,"                                                                  \
-    " lost INTEGER NOT NULL DEFAULT 0);" /* 1: what it holds may be lost */                        \
-    "CREATE TABLE lease ("               /* at main registrars that are not the home */            \
+    " name TEXT NOT NULL UNIQUE);"                                                                 \
+    "CREATE TABLE lease (" /* at main registrars that are not the home */                          \
     " aor INTEGER NOT NULL,"                                                                       \
     " upstream INTEGER NOT NULL,"                                                                  \
     " until INTEGER NOT NULL,"                                                                     \
@@ -30,6 +30,16 @@
     " cseq INTEGER NOT NULL,"                                                                      \
     " means INTEGER NOT NULL,"                                                                     \
     " PRIMARY KEY (aor, upstream)) WITHOUT ROWID;"
+
+/* Since schema 3. */
+#define SCHEMA_LOST                                                                                \
+    "ALTER TABLE upstream ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;" /* 1: what it holds may be  \
+                                                                        */
+#define SCHEMA_FACTS                                                                               \
+    "ALTER TABLE upstream ADD COLUMN contact TEXT NOT NULL DEFAULT '';"                            \
+    "ALTER TABLE upstream ADD COLUMN contact_before TEXT NOT NULL DEFAULT '';"                     \
+    "ALTER TABLE upstream ADD COLUMN place TEXT NOT NULL DEFAULT '';"                              \
+    "ALTER TABLE upstream ADD COLUMN run TEXT NOT NULL DEFAULT '';"
 
 static const char schema[] =
     "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;"
@@ -44,7 +54,7 @@ static const char schema[] =
     " lease_cseq INTEGER NOT NULL,"
     " lease_means INTEGER NOT NULL,"               /* 0 unknown, 1 acl, 2 none */
     " lease_upstream INTEGER NOT NULL DEFAULT 0);" /* its home */
-    SCHEMA_LEASES "CREATE TABLE binding ("
+    SCHEMA_LEASES SCHEMA_LOST SCHEMA_FACTS "CREATE TABLE binding ("
     " aor INTEGER NOT NULL,"
     " id INTEGER NOT NULL,"
     " contact TEXT NOT NULL,"
@@ -62,12 +72,22 @@ static const char schema[] =
     " listener TEXT NOT NULL,"
     " flags INTEGER NOT NULL,"
     " PRIMARY KEY (aor, id)) WITHOUT ROWID;"
-    "INSERT INTO meta VALUES ('schema_version', '2');";
+    "INSERT INTO meta VALUES ('schema_version', '3');";
 
 /* From the version of the index to the next. */
 static const char *const migrations[STORE_SCHEMA_VERSION] = {
     [1] = "ALTER TABLE aor ADD COLUMN lease_upstream INTEGER NOT NULL DEFAULT 0;" SCHEMA_LEASES
           "UPDATE meta SET value = '2' WHERE name = 'schema_version';",
+    /* They were notes. */
+    [2] = SCHEMA_FACTS
+    "INSERT OR IGNORE INTO upstream (name)"
+    " SELECT substr(name, 9) FROM meta WHERE name LIKE 'contact:%';"
+    "UPDATE upstream SET"
+    " contact = coalesce((SELECT value FROM meta m WHERE m.name = 'contact:' || upstream.name), "
+    "''),"
+    " place = coalesce((SELECT value FROM meta m WHERE m.name = 'place:' || upstream.name), '');"
+    "DELETE FROM meta WHERE name LIKE 'contact:%' OR name LIKE 'place:%';"
+    "UPDATE meta SET value = '3' WHERE name = 'schema_version';",
 };
 
 static const char *const statements[STORE_STATEMENTS] = {
@@ -79,7 +99,9 @@ static const char *const statements[STORE_STATEMENTS] = {
     [STORE_PUT_BINDING] = "INSERT INTO binding VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [STORE_DROP_LEASES] = "DELETE FROM lease WHERE aor = ?",
     [STORE_PUT_LEASE] = "INSERT INTO lease VALUES (?,?,?,?,?,?,?)",
-    [STORE_SET_LOST] = "UPDATE upstream SET lost = ?2 WHERE id = ?1",
+    [STORE_SET_LOST] = "UPDATE upstream SET lost = 1 WHERE id = ?1",
+    [STORE_SET_KNOWN] = "UPDATE upstream SET lost = 0, contact_before = '' WHERE id = ?1",
+    [STORE_SET_RUN] = "UPDATE upstream SET run = ?2 WHERE id = ?1",
 };
 
 /* ---- opening --------------------------------------------------------------- */
@@ -89,7 +111,7 @@ static bool run(struct store *s, const char *sql)
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
 
-static bool step(sqlite3_stmt *st)
+bool store_step(sqlite3_stmt *st)
 {
     int rc = sqlite3_step(st);
 
@@ -155,6 +177,19 @@ static void create(const char *path)
         close(fd); /* else SQLite says what is wrong */
 }
 
+/* Some files of schema 2 have that already. */
+static bool add_lost(struct store *s)
+{
+    sqlite3_stmt *ask = NULL;
+    bool there =
+        sqlite3_prepare_v2(s->db, "SELECT 1 FROM pragma_table_info('upstream') WHERE name = 'lost'",
+                           -1, &ask, NULL) == SQLITE_OK &&
+        sqlite3_step(ask) == SQLITE_ROW;
+
+    sqlite3_finalize(ask);
+    return there || run(s, SCHEMA_LOST);
+}
+
 /* The tables as they are to be now: all or nothing. */
 static bool bring_up(struct store *s)
 {
@@ -167,7 +202,7 @@ static bool bring_up(struct store *s)
     if (s->version == 0)
         done = run(s, schema);
     for (int v = s->version; done && v > 0 && v < STORE_SCHEMA_VERSION; v++)
-        done = run(s, migrations[v]);
+        done = (v != 2 || add_lost(s)) && run(s, migrations[v]);
     return done && run(s, "COMMIT");
 }
 
@@ -180,16 +215,15 @@ static bool name_upstreams(struct store *s)
 
     for (unsigned i = 0; done && i < s->names->upstreams; i++)
         done = sqlite3_bind_text(st, 1, s->names->upstream[i], -1, SQLITE_STATIC) == SQLITE_OK &&
-               step(st);
+               store_step(st);
     sqlite3_finalize(st);
     st = NULL;
-    done = done && sqlite3_prepare_v2(s->db, "SELECT id, lost FROM upstream WHERE name = ?", -1,
-                                      &st, NULL) == SQLITE_OK;
+    done = done && sqlite3_prepare_v2(s->db, "SELECT id FROM upstream WHERE name = ?", -1, &st,
+                                      NULL) == SQLITE_OK;
     for (unsigned i = 0; done && i < s->names->upstreams; i++) {
         done = sqlite3_bind_text(st, 1, s->names->upstream[i], -1, SQLITE_STATIC) == SQLITE_OK &&
                sqlite3_step(st) == SQLITE_ROW;
         s->upstream_id[i] = done ? sqlite3_column_int(st, 0) : 0;
-        s->lost[i] = done && sqlite3_column_int(st, 1);
         sqlite3_reset(st);
     }
     sqlite3_finalize(st);
@@ -204,11 +238,6 @@ static bool name_upstreams(struct store *s)
     s->has_leases = s->names->upstreams > 1 || (done && sqlite3_step(st) == SQLITE_ROW);
     sqlite3_finalize(st);
     return done;
-}
-
-bool store_was_lost(const struct store *s, unsigned upstream)
-{
-    return s->lost[upstream];
 }
 
 bool store_upstream(const struct store *s, int id, uint8_t *upstream)
@@ -351,44 +380,12 @@ void store_close(struct store *s)
     free(s);
 }
 
-/* ---- notes ----------------------------------------------------------------- */
-
-void store_note(struct store *s, const char *name, char room[STORE_NOTE_MAX])
-{
-    sqlite3_stmt *ask = NULL;
-
-    room[0] = '\0';
-    if (sqlite3_prepare_v2(s->db, "SELECT value FROM meta WHERE name = ?", -1, &ask, NULL) ==
-            SQLITE_OK &&
-        sqlite3_bind_text(ask, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
-        sqlite3_step(ask) == SQLITE_ROW && sqlite3_column_text(ask, 0))
-        snprintf(room, STORE_NOTE_MAX, "%s", (const char *)sqlite3_column_text(ask, 0));
-    sqlite3_finalize(ask);
-}
-
-bool store_set_note(struct store *s, const char *name, const char *value)
-{
-    char now[STORE_NOTE_MAX];
-    sqlite3_stmt *put = NULL;
-    bool done;
-
-    store_note(s, name, now);
-    if (strcmp(now, value) == 0)
-        return true;
-    done = sqlite3_prepare_v2(s->db, "INSERT OR REPLACE INTO meta VALUES (?, ?)", -1, &put, NULL) ==
-               SQLITE_OK &&
-           sqlite3_bind_text(put, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
-           sqlite3_bind_text(put, 2, value, -1, SQLITE_STATIC) == SQLITE_OK && step(put);
-    sqlite3_finalize(put);
-    return done;
-}
-
 /* ---- writing --------------------------------------------------------------- */
 
 static bool step_for(struct store *s, enum store_statement which, uint64_t hash)
 {
     sqlite3_bind_int64(s->statement[which], 1, (sqlite3_int64)hash);
-    return step(s->statement[which]);
+    return store_step(s->statement[which]);
 }
 
 static void bind_text(sqlite3_stmt *st, int at, struct span text)
@@ -425,7 +422,7 @@ static bool put_aor(struct store *s, const struct aor *a)
     sqlite3_bind_int64(st, 8, a->lease.cseq);
     sqlite3_bind_int(st, 9, a->lease.means);
     sqlite3_bind_int(st, 10, s->upstream_id[a->lease.upstream]);
-    return step(st);
+    return store_step(st);
 }
 
 static bool put_lease(struct store *s, const struct aor *a, const struct lease *l)
@@ -439,7 +436,7 @@ static bool put_lease(struct store *s, const struct aor *a, const struct lease *
     sqlite3_bind_int64(st, 5, l->granted_s);
     sqlite3_bind_int64(st, 6, l->cseq);
     sqlite3_bind_int(st, 7, l->means);
-    return step(st);
+    return store_step(st);
 }
 
 static bool put_binding(struct store *s, const struct aor *a, const struct binding *b)
@@ -470,16 +467,20 @@ static bool put_binding(struct store *s, const struct aor *a, const struct bindi
     bind_text_always(st, 14, buf_done(&peer));
     bind_text_always(st, 15, span_of(listener));
     sqlite3_bind_int(st, 16, b->flags & BINDING_FLOW_PROVED);
-    return step(st);
+    return store_step(st);
 }
 
-static bool put_lost(struct store *s, unsigned upstream, bool lost)
+static bool put_upstream_entry(struct store *s, const struct image_entry *e)
 {
-    sqlite3_stmt *st = s->statement[STORE_SET_LOST];
+    static const enum store_statement which[] = {[IMAGE_LOST] = STORE_SET_LOST,
+                                                 [IMAGE_KNOWN] = STORE_SET_KNOWN,
+                                                 [IMAGE_RUN] = STORE_SET_RUN};
+    sqlite3_stmt *st = s->statement[which[e->kind]];
 
-    sqlite3_bind_int(st, 1, s->upstream_id[upstream]);
-    sqlite3_bind_int(st, 2, lost);
-    return step(st);
+    sqlite3_bind_int(st, 1, s->upstream_id[e->hash]);
+    if (e->kind == IMAGE_RUN)
+        bind_text_always(st, 2, image_run(e));
+    return store_step(st);
 }
 
 static bool put_aor_entry(struct store *s, const struct image_entry *e)
@@ -504,18 +505,17 @@ static bool put_aor_entry(struct store *s, const struct image_entry *e)
 
 static bool put_entry(struct store *s, const struct image_entry *e)
 {
-    return e->kind == IMAGE_AOR ? put_aor_entry(s, e)
-                                : put_lost(s, (unsigned)e->hash, e->kind == IMAGE_LOST);
+    return e->kind == IMAGE_AOR ? put_aor_entry(s, e) : put_upstream_entry(s, e);
 }
 
 bool store_write(struct store *s, struct span batch, char why[STORE_WHY_MAX])
 {
     const struct image_entry *e;
-    bool done = step(s->statement[STORE_BEGIN]);
+    bool done = store_step(s->statement[STORE_BEGIN]);
 
     while (done && (e = image_next(&batch)))
         done = put_entry(s, e);
-    if (done && step(s->statement[STORE_COMMIT]))
+    if (done && store_step(s->statement[STORE_COMMIT]))
         return true;
     snprintf(why, STORE_WHY_MAX, "%s", sqlite3_errmsg(s->db));
     run(s, "ROLLBACK"); /* an error may have done it already */

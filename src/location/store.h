@@ -13,7 +13,7 @@
 
 #include <stdio.h>
 
-#define STORE_SCHEMA_VERSION 2
+#define STORE_SCHEMA_VERSION 3
 #define STORE_WHY_MAX        256
 
 struct store;
@@ -51,21 +51,30 @@ struct store_loaded {
 bool store_load(struct store *s, bool (*take)(void *self, const struct aor *image), void *self,
                 struct store_loaded *loaded, FILE *errors);
 
-/* May be lost what this main registrar held when midreg ended, as far as that is not
- * registered again? As it was when the store was opened. */
-bool store_was_lost(const struct store *s, unsigned upstream);
-
 #define STORE_NOTE_MAX 128
 /* The note that tells whose secret the numbers in the file are of: it stays with the file,
  * and an import removes it. */
 #define STORE_NOTE_KEYED "keyed"
 /*
- * A note by name, of what else a start should know of the last one. Reads it into
+ * A note by name, of what a start should know of the last one. Reads it into
  * `room`, "" where there is none; writes it at once, if it differs. Before the
  * writer thread. False: it cannot be written.
  */
 void store_note(struct store *s, const char *name, char room[STORE_NOTE_MAX]);
 bool store_set_note(struct store *s, const char *name, const char *value);
+
+/* What it should know of each main registrar: texts, "" where nothing is known. */
+enum store_fact {
+    STORE_LOST,           /* "1": it may have lost what it held, and has not got all again */
+    STORE_CONTACT,        /* our contact that its leases are for */
+    STORE_CONTACT_BEFORE, /* an earlier one that some may be for still */
+    STORE_PLACE,          /* where it was */
+    STORE_RUN             /* which of its own starts that was (journal_run()) */
+};
+/* Reads and writes one as above. */
+void store_fact(struct store *s, unsigned upstream, enum store_fact which,
+                char room[STORE_NOTE_MAX]);
+bool store_set_fact(struct store *s, unsigned upstream, enum store_fact which, const char *value);
 
 /* Writes a batch in one transaction, durable when it returns. False: nothing was
  * written; *why says so. */

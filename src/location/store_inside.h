@@ -26,6 +26,8 @@ enum store_statement {
     STORE_DROP_LEASES,
     STORE_PUT_LEASE,
     STORE_SET_LOST,
+    STORE_SET_KNOWN,
+    STORE_SET_RUN,
     STORE_STATEMENTS
 };
 
@@ -36,10 +38,11 @@ struct store {
     sqlite3_stmt *statement[STORE_STATEMENTS];
     const struct store_names *names;
     int upstream_id[STORE_UPSTREAMS_MAX]; /* of each main registrar; 0: it has none */
-    bool lost[STORE_UPSTREAMS_MAX];       /* as it was opened */
     bool has_leases;                      /* or may have: rows in `lease` */
 };
 
+/* Runs a statement that gives no row. */
+bool store_step(sqlite3_stmt *st);
 /* Which main registrar is meant by this number of the file? False: one that is not in
  * the configuration any more. */
 bool store_upstream(const struct store *s, int id, uint8_t *upstream);

@@ -49,6 +49,14 @@ static void on_restarted(void *self, struct upstream *u)
     health_restarted(u); /* when it takes REGISTERs, all leases are registered again */
 }
 
+/* So that the next start knows, too. What it lost is in the journal before that. */
+static void on_identified(void *self, struct upstream *u, struct span uuid)
+{
+    struct registrar *r = self;
+
+    journal_run(r->with.journal, (unsigned)(u - r->with.upstreams->list), uuid);
+}
+
 /* Anybody's contact: only one of ours, of a user who is here, is looked at. */
 static void on_dropped(void *self, struct upstream *u, struct span contact)
 {
@@ -97,6 +105,7 @@ struct event_socket_user registrar_events(struct registrar *r)
     return (struct event_socket_user){
         .self = r,
         .restarted = on_restarted,
+        .identified = on_identified,
         .dropped = on_dropped,
         .flush_call_id = on_flush_call_id,
         .flushed = on_flushed,

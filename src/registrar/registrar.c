@@ -514,13 +514,13 @@ void registrar_contact_moved(struct registrar *r, struct upstream *u, const stru
     while ((a = location_next(r->with.location, &at))) {
         struct lease *l = aor_lease_at(a, (unsigned)(u - r->with.upstreams->list));
 
-        if (!l)
-            continue;
-        if (l->until_ms > r->rt->now_ms)
-            l->until_ms = r->rt->now_ms; /* survive-max counts from here */
-        l->stale = before->family != ADDRESS_NONE && l->means == MEANS_ACL &&
-                   lease_possible(l, r->rt->now_ms);
+        if (l)
+            l->stale = before->family != ADDRESS_NONE && l->means == MEANS_ACL &&
+                       lease_possible(l, r->rt->now_ms);
     }
+    journal_lost(r->with.journal, (unsigned)(u - r->with.upstreams->list), true);
+    if (upstream_is_up(u)) /* else when it is */
+        registrar_upstream_lost(r, u, "our contact there is another one");
 }
 
 /* ---- main registrars that go and come ------------------------------------------------ */

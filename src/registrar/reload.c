@@ -123,6 +123,23 @@ static bool is_done(struct registrar *r, const struct reload *l, const struct le
     return !wanted && !lease_possible(lease, r->rt->now_ms);
 }
 
+/* Its REGISTER goes; where the contact that it is for is not ours any more, that is removed
+ * before it. False: no place. */
+static bool send_register(struct registrar *r, struct reload *l, uint64_t hash, unsigned upstream)
+{
+    struct aor *a = location_find(r->with.location, hash);
+
+    if (aor_lease_at(a, upstream)->stale && !errand_own(r, a, upstream, true))
+        return false;
+    a = location_find(r->with.location, hash); /* a removal that fails at once ends it */
+    if (!a || !aor_lease_at(a, upstream))
+        return true;
+    if (!errand_reload(r, a, upstream, l->number))
+        return false;
+    l->pending++;
+    return true;
+}
+
 /* Sends the lease's REGISTER, or marks it. */
 static enum reloaded reload_lease(struct registrar *r, struct reload *l, struct aor *a,
                                   struct lease *lease)
@@ -152,10 +169,7 @@ static enum reloaded reload_lease(struct registrar *r, struct reload *l, struct 
         return RELOAD_NO_PLACE;
     if (l->lost)
         forget_grant(r, a, lease);
-    if (!errand_reload(r, a, lease->upstream, l->number))
-        return RELOAD_NO_PLACE;
-    l->pending++;
-    return RELOADED;
+    return send_register(r, l, a->hash, lease->upstream) ? RELOADED : RELOAD_NO_PLACE;
 }
 
 /* ---- the walk ------------------------------------------------------------------------ */

@@ -212,18 +212,33 @@ static bool is_uuid(struct span text)
     return true;
 }
 
-static void note_uuid(struct event_socket *s, struct span uuid)
+static void keep_uuid(struct event_socket *s, struct span uuid)
 {
-    bool other = s->uuid_n && !span_eq(uuid, span_make(s->uuid, s->uuid_n));
-
-    if (!is_uuid(uuid))
-        return; /* whatever it says there, it is nobody's name */
     memcpy(s->uuid, uuid.p, uuid.n);
     s->uuid_n = uuid.n;
-    if (!other)
+}
+
+static void note_uuid(struct event_socket *s, struct span uuid)
+{
+    const struct event_socket_user *user = &s->all->user;
+    bool known = s->uuid_n > 0;
+
+    /* Whatever it says there, it is nobody's name. */
+    if (!is_uuid(uuid) || span_eq(uuid, span_make(s->uuid, s->uuid_n)))
         return;
-    s->uptime_ms = 0;
-    restarted(s, "Core-UUID");
+    keep_uuid(s, uuid);
+    if (known) {
+        s->uptime_ms = 0;
+        restarted(s, "Core-UUID");
+    }
+    user->identified(user->self, s->upstream, uuid);
+}
+
+void event_sockets_was(struct event_sockets *all, const struct upstream *u, struct span uuid)
+{
+    for (unsigned i = 0; i < all->count; i++)
+        if (all->list[i].upstream == u && is_uuid(uuid))
+            keep_uuid(&all->list[i], uuid);
 }
 
 static void on_heartbeat(struct event_socket *s, struct span fields)

@@ -53,7 +53,7 @@ struct event_socket {
     unsigned failures;   /* in a row */
     const char *trouble; /* what the log was told last; NULL: that all is well */
     struct event_reader reader;
-    char uuid[EVENT_UUID_SIZE]; /* Core-UUID; kept over reconnects */
+    char uuid[EVENT_UUID_SIZE]; /* Core-UUID; kept over reconnects, and restarts of midreg */
     size_t uuid_n;              /* 0: not known */
     uint64_t uptime_ms;         /* what it said of it last */
     uint64_t uptime_at_ms;      /* and when */
@@ -67,6 +67,9 @@ struct event_socket_user {
     void *self;
     /* It was restarted: it may have lost all that it held. */
     void (*restarted)(void *self, struct upstream *u);
+    /* By this UUID it tells this start of its own from others: a new one, after restarted() if
+     * another was known. */
+    void (*identified)(void *self, struct upstream *u, struct span uuid);
     /* It has dropped this contact (a Contact value, anybody's), whyever. */
     void (*dropped)(void *self, struct upstream *u, struct span contact);
     /* The Call-ID that this flush is for; false: it has become needless. */
@@ -87,6 +90,8 @@ struct event_sockets {
 void event_sockets_init(struct event_sockets *all, struct runtime *rt, struct upstreams *upstreams,
                         const struct event_socket_user *user);
 void event_sockets_fini(struct event_sockets *all);
+/* Its Core-UUID when midreg ended: before the start. What is none is ignored. */
+void event_sockets_was(struct event_sockets *all, const struct upstream *u, struct span uuid);
 /* Begins to connect where one is configured. */
 void event_sockets_start(struct event_sockets *all);
 

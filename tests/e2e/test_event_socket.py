@@ -3,6 +3,7 @@ import time
 
 import pytest
 
+from test_store import rows
 from toolkit.endpoint import poll
 from toolkit.event_socket import EventSocket
 
@@ -41,6 +42,28 @@ def test_row06_a_restart_is_seen_by_another_core_uuid(house, events):
     for user in ("al", "bo"):
         house.registrar.wait_register(user, count=2)
     house.midreg.wait_log("event=reload_ended upstream=pbx done=2 failed=0")
+
+
+@pytest.mark.parametrize("killed", [False, True])
+def test_row06_a_restart_while_midreg_was_away(house, events, killed):
+    """Its Core-UUID is another one than the one that the last run has written down."""
+    start_and_wait(house, events)
+    house.registered("al")
+    poll(lambda: rows(house, "SELECT run FROM upstream") == [(events.core_uuid,)], "its Core-UUID is stored")
+    house.midreg.kill()
+    start(house, events)
+    house.midreg.wait_log("event=event_socket_up upstream=pbx")
+    house.registrar.purge()
+    if killed:
+        house.midreg.kill()
+    else:
+        house.midreg.stop()
+    assert "upstream_restarted" not in house.midreg.output, "it is the same one"
+    events.restart()
+    start(house, events)
+    house.midreg.wait_log("event=upstream_restarted upstream=pbx sign=Core-UUID", timeout=10)
+    house.registrar.wait_register("al", count=2, timeout=10)
+    house.midreg.wait_log("event=reload_ended upstream=pbx done=1 failed=0")
 
 
 def test_a_restart_is_seen_by_a_lower_uptime(house, events):

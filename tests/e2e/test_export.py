@@ -54,7 +54,7 @@ def populate(house, users=("al", "bo", "cy")):
 def test_export_shows_what_is_registered_while_midreg_runs(stored):
     populate(stored)
     head, *aors = exported(stored)
-    assert head["midreg"] == "registrations" and head["schema"] == 2 and "contact:pbx" in head["notes"]
+    assert head["midreg"] == "registrations" and head["schema"] == 3 and list(head["contacts"]) == ["pbx"]
     rows = {row["aor"]: row for row in aors}
     assert sorted(rows) == ["sip:%s@example.com" % user for user in ("al", "bo", "cy")]
     al = rows["sip:al@example.com"]
@@ -107,7 +107,7 @@ def test_what_was_imported_is_served_and_its_phones_are_absorbed(stored, other, 
 
 
 def test_leases_of_another_address_are_registered_anew(stored, other, tmp_path):
-    """Both have one secret; only our address differs, which the notes tell."""
+    """Both have one secret; only our address differs, which the first line tells."""
     secret = (tmp_path / "state" / "secret").read_bytes()
     (tmp_path / "other" / "state" / "secret").write_bytes(secret)
     populate(stored)
@@ -117,6 +117,7 @@ def test_leases_of_another_address_are_registered_anew(stored, other, tmp_path):
     other.midreg = other.run(other.midreg.config_file)
     other.midreg.wait_log("event=contact_moved")
     for user in ("al", "bo", "cy"):
+        assert other.registrar.wait_removed(user, timeout=10).contact == stored.registrar.wait_register(user).contact
         other.registrar.wait_register(user, lambda r: not r.removes, timeout=10)
 
 

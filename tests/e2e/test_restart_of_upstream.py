@@ -9,7 +9,7 @@ from test_store import rows
 from toolkit.crowd import Crowd, Exchange
 from toolkit.endpoint import poll
 from toolkit.house import House
-from toolkit.midreg import command
+from toolkit.midreg import command, free_port
 
 PING = 2  # seconds
 RATE_MAX = 900
@@ -198,3 +198,25 @@ def test_a_reload_of_all_leaves_none_out(tmp_path):
         poll(lambda: both(count), "all are registered again at both")
     finally:
         house.close()
+
+
+@pytest.mark.parametrize("ends", ["kill", "stop"])
+def test_a_contact_of_ours_that_moves_has_moved_though_midreg_ends_meanwhile(house, ends):
+    """What the leases are for is forgotten when none is for that any more, not before."""
+    count, old = 150, "127.0.0.1:%d" % free_port()
+    new = b"127.0.0.1:%d" % free_port()
+    options = {"phone_expires": 120, "upstream_expires": 3600}
+    house.start(upstream={"contact": old, "rate": 0}, **options)
+    house.phones.append(Crowd(house.server, count))
+    house.phones[-1].register()
+    poll(lambda: len(house.exchange.rows) == count, "all are registered")
+    house.midreg.stop()
+    moved = lambda: sum(new in contact for contact in list(house.exchange.rows.values()))  # noqa: E731
+    house.start(upstream={"contact": new.decode(), "rate": 60, "rate-max": 60}, **options)
+    poll(lambda: moved() > 20, "some have moved")
+    getattr(house.midreg, ends)()
+    assert moved() < count
+    house.start(upstream={"contact": new.decode(), "rate": 0}, **options)
+    house.midreg.wait_log("event=contact_moved upstream=pbx before=%s" % old)
+    poll(lambda: moved() == count, "all have moved")
+    poll(lambda: rows(house, "SELECT lost, contact_before FROM upstream") == [(0, "")], "it owes nothing any more")

@@ -6,6 +6,7 @@ import time
 import pytest
 
 from toolkit.endpoint import poll
+from toolkit.main_registrar import MainRegistrar
 from toolkit.midreg import command, free_port
 
 
@@ -229,7 +230,7 @@ def test_a_file_of_a_newer_midreg_is_left_alone(house):
         db.execute("UPDATE meta SET value = '1000' WHERE name = 'schema_version'")
     done = command("run", "-c", house.midreg.config_file)
     assert done.returncode == 1
-    assert "was written by a newer midreg (schema 1000, this one knows 2)" in done.stderr
+    assert "was written by a newer midreg (schema 1000, this one knows 3)" in done.stderr
     assert len(done.stderr.splitlines()) == 1
 
 
@@ -274,11 +275,34 @@ def test_leases_for_another_contact_of_ours_are_registered_anew(house, again):
     assert removal.contact == first.contact
     moved = house.registrar.wait_register("al", count=3)
     assert moved.contact != first.contact and moved.request.call_id == first.request.call_id
+    poll(lambda: rows(house, "SELECT lost, contact_before FROM upstream") == [(0, "")], "it owes nothing any more")
     again(house)
     house.fence()
     assert house.registrar.contacts("al") == [moved.contact]
     assert registers(house, "al") == 3 and "contact_moved" not in house.midreg.output
     assert al.registered()
+
+
+def test_another_address_under_the_same_name_is_another_main_registrar(house, again):
+    """It holds nothing of ours, whatever leases were granted under that name."""
+    house.start()
+    phones = [house.registered(user) for user in ("al", "bo")]
+    house.midreg.kill()
+    other = MainRegistrar()
+    house.phones.append(other)
+    house.start(upstream={"address": other.hostport})
+    house.midreg.wait_log("event=address_changed upstream=pbx before=.*%s.* now=%s" % (
+        house.registrar.hostport, other.hostport))
+    for user in ("al", "bo"):
+        other.wait_register(user, timeout=10)
+    poll(lambda: rows(house, "SELECT lost FROM upstream") == [(0,)], "it owes nothing any more")
+    again(house)
+    assert "address_changed" not in house.midreg.output
+    assert [phone.register().status for phone in phones] == [200, 200]
+    assert all(len(other.contacts(user)) == 1 for user in ("al", "bo"))
+    house.registered("cy")
+    other.wait_register("cy")
+    assert len([r for r in other.registers if r.user == "al"]) == 1
 
 
 def test_a_store_has_one_midreg(house, tmp_path):

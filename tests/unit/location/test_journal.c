@@ -328,11 +328,39 @@ static void test_known_again(void **state)
     assert_false(journal_is_behind(&d->j));
 }
 
+/* Who runs anew has lost what he held: that is stored first, or with it. */
+static void test_run(void **state)
+{
+    struct desk *d = *state;
+    struct span batch;
+    const struct image_entry *e;
+
+    journal_run(&d->j, 2, SPAN("first"));
+    journal_lost(&d->j, 2, true);
+    journal_run(&d->j, 2, SPAN("second"));
+    assert_true(journal_is_behind(&d->j));
+    journal_flush(&d->j);
+    assert_int_equal(kinds(d), 24);
+    batch = d->fake.journal_batch;
+    (void)image_next(&batch);
+    e = image_next(&batch);
+    assert_int_equal(e->hash, 2);
+    assert_true(span_eq(image_run(e), SPAN("second")));
+    journal_run(&d->j, 2, SPAN("third")); /* while that is being written */
+    journal_written(&d->j, true);
+    assert_true(journal_is_behind(&d->j));
+    journal_flush(&d->j);
+    assert_int_equal(kinds(d), 4);
+    journal_written(&d->j, true);
+    assert_false(journal_is_behind(&d->j));
+}
+
 static void test_lost_in_memory(void **state)
 {
     struct desk *d = *state;
 
     journal_lost(&d->j, 1, true);
+    journal_run(&d->j, 1, SPAN("first"));
     assert_true(journal_is_lost(&d->j, 1));
     assert_false(journal_flush(&d->j));
     assert_int_equal(d->fake.journal_batches, 0);
@@ -344,12 +372,12 @@ static void test_lost_in_memory(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        WITH(without, test_memory),         WITH(with_store, test_round),
-        WITH(with_store, test_at_once),     WITH(with_store, test_gone),
-        WITH(with_store, test_batches),     WITH(with_store, test_fails),
-        WITH(with_store, test_stalls),      WITH(with_store, test_slow_but_steady),
-        WITH(with_store, test_lost),        WITH(with_store, test_known_again),
-        WITH(without, test_lost_in_memory),
+        WITH(without, test_memory),     WITH(with_store, test_round),
+        WITH(with_store, test_at_once), WITH(with_store, test_gone),
+        WITH(with_store, test_batches), WITH(with_store, test_fails),
+        WITH(with_store, test_stalls),  WITH(with_store, test_slow_but_steady),
+        WITH(with_store, test_lost),    WITH(with_store, test_known_again),
+        WITH(with_store, test_run),     WITH(without, test_lost_in_memory),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -34,6 +34,7 @@ static const struct store_names both = {.listeners = 2, .listener = names};
 static const char *const others[] = {"tcp:10.0.0.1:5060", "udp:10.9.9.9:5060"};
 static const struct store_names changed = {.listeners = 2, .listener = others};
 static const char *const pbxs[] = {"a", "b", "c"};
+static const struct store_names only = {2, names, 1, (const char *const[]){"pbx"}};
 static const struct store_names three = {2, names, 3, pbxs};
 static const char *const fewer[] = {"new", "c", "a"};
 static const struct store_names rearranged = {2, names, 3, fewer};
@@ -439,6 +440,14 @@ static void write_lost(struct desk *d, unsigned upstream, bool lost)
     assert_true(write_batch(d));
 }
 
+static void assert_fact(struct desk *d, unsigned upstream, enum store_fact which, const char *value)
+{
+    char room[STORE_NOTE_MAX];
+
+    store_fact(d->s, upstream, which, room);
+    assert_string_equal(room, value);
+}
+
 /* What they hold may be lost: that goes by their names, too. */
 static void test_lost_upstreams(void **state)
 {
@@ -450,11 +459,63 @@ static void test_lost_upstreams(void **state)
     write_lost(d, 2, true);
     write_lost(d, 2, false);
     assert_non_null(reopen(d, &rearranged)); /* new, c, a */
-    assert_false(store_was_lost(d->s, 0));
-    assert_false(store_was_lost(d->s, 1));
-    assert_true(store_was_lost(d->s, 2));
+    assert_fact(d, 0, STORE_LOST, "0");
+    assert_fact(d, 1, STORE_LOST, "0");
+    assert_fact(d, 2, STORE_LOST, "1");
     assert_non_null(reopen(d, &three));
-    assert_true(store_was_lost(d->s, 1)); /* it is back */
+    assert_fact(d, 1, STORE_LOST, "1"); /* it is back */
+}
+
+/* What else is known of them. Once nothing is lost, no lease is for an earlier contact. */
+static void test_facts(void **state)
+{
+    struct desk *d = *state;
+
+    assert_non_null(reopen(d, &three));
+    assert_fact(d, 1, STORE_CONTACT, "");
+    assert_true(store_set_fact(d->s, 1, STORE_CONTACT, "10.0.0.1:5060"));
+    assert_true(store_set_fact(d->s, 1, STORE_CONTACT_BEFORE, "10.0.0.2:5060"));
+    assert_true(store_set_fact(d->s, 2, STORE_CONTACT_BEFORE, "10.0.0.3:5060"));
+    assert_true(store_set_fact(d->s, 1, STORE_PLACE, "10.0.0.9:5080"));
+    assert_true(store_set_fact(d->s, 1, STORE_LOST, "1"));
+    write_lost(d, 1, true);
+    d->batch_n = image_put_run(d->batch, 1, SPAN("b0cb1d0e-0d9e-4d59-a0f1-0d8ba3ec7e7e"));
+    assert_true(write_batch(d));
+    assert_fact(d, 1, STORE_CONTACT_BEFORE, "10.0.0.2:5060");
+    assert_fact(d, 1, STORE_RUN, "b0cb1d0e-0d9e-4d59-a0f1-0d8ba3ec7e7e");
+    assert_fact(d, 0, STORE_RUN, "");
+    write_lost(d, 1, false);
+    assert_non_null(reopen(d, &three));
+    assert_fact(d, 1, STORE_LOST, "0");
+    assert_fact(d, 1, STORE_CONTACT, "10.0.0.1:5060");
+    assert_fact(d, 1, STORE_CONTACT_BEFORE, "");
+    assert_fact(d, 1, STORE_PLACE, "10.0.0.9:5080");
+    assert_fact(d, 2, STORE_CONTACT_BEFORE, "10.0.0.3:5060");
+}
+
+/* They were notes; and some files of it have `lost`. */
+static void test_schema_2(void **state)
+{
+    static const char *const lost[] = {"", "ALTER TABLE upstream ADD COLUMN lost INTEGER NOT NULL"
+                                           " DEFAULT 0; UPDATE upstream SET lost = 1"};
+    struct desk *d = *state;
+
+    for (unsigned i = 0; i < 2; i++) {
+        assert_non_null(reopen(d, &only));
+        sql(d, "DROP TABLE upstream");
+        sql(d, "CREATE TABLE upstream (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
+               "INSERT INTO upstream (name) VALUES ('old'), ('pbx');"
+               "INSERT INTO meta VALUES ('contact:pbx', '10.0.0.1:5060'),"
+               " ('place:pbx', '10.0.0.9:5080 pbx.example.com:0');"
+               "UPDATE meta SET value = '2' WHERE name = 'schema_version'");
+        sql(d, lost[i]);
+        assert_non_null(reopen(d, &only));
+        assert_fact(d, 0, STORE_LOST, i ? "1" : "0");
+        assert_fact(d, 0, STORE_CONTACT, "10.0.0.1:5060");
+        assert_fact(d, 0, STORE_CONTACT_BEFORE, "");
+        assert_fact(d, 0, STORE_PLACE, "10.0.0.9:5080 pbx.example.com:0");
+        assert_fact(d, 0, STORE_RUN, "");
+    }
 }
 
 /* The file of a midreg that knew one main registrar: all is kept. */
@@ -561,7 +622,8 @@ int main(void)
         WITH(test_no_directory),    WITH(test_another_secret),
         WITH(test_writer),          WITH(test_leases),
         WITH(test_other_upstreams), WITH(test_lost_upstreams),
-        WITH(test_schema_1),
+        WITH(test_facts),           WITH(test_schema_1),
+        WITH(test_schema_2),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -192,6 +192,26 @@ static void test_contact_moved(void **state)
                            "Contact: <sip:anna@127.0.0.1:5060;mr="));
 }
 
+/* It is not over before a crash may come. */
+static void test_contact_moved_is_owed(void **state)
+{
+    struct address before;
+
+    (void)state;
+    register_for(90);
+    restarted_after(1);
+    assert_true(address_parse(SPAN("10.1.1.1:5099"), 0, &before));
+    registrar_contact_moved(world.registrar, &world.upstreams.list[0], &before);
+    pass(100);
+    assert_true(journal_is_lost(&world.journal, 0));
+    upstream_grants(assert_register(0), 0);
+    pass(100);
+    assert_true(journal_is_lost(&world.journal, 0));
+    upstream_accepts();
+    assert_upstream_quiet();
+    assert_false(journal_is_lost(&world.journal, 0));
+}
+
 /* One that does not let us remove it is not asked again and again: the new one is there. */
 static void test_contact_moved_and_the_old_one_stays(void **state)
 {
@@ -254,6 +274,7 @@ int main(void)
         IN(test_clock_lost),
         IN(test_leases),
         IN(test_contact_moved),
+        IN(test_contact_moved_is_owed),
         IN(test_contact_moved_and_the_old_one_stays),
         IN(test_contact_moved_without_means),
         IN(test_a_longer_refresh_is_stored),

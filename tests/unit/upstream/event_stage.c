@@ -19,6 +19,14 @@ static void on_restarted(void *self, struct upstream *u)
     stage.restarts++;
 }
 
+static void on_identified(void *self, struct upstream *u, struct span uuid)
+{
+    assert_ptr_equal(self, &stage.sockets);
+    assert_ptr_equal(u, &stage.upstreams.list[0]);
+    stage.restarts_then = stage.restarts;
+    snprintf(stage.uuid, sizeof stage.uuid, "%.*s", (int)uuid.n, uuid.p);
+}
+
 static void on_dropped(void *self, struct upstream *u, struct span contact)
 {
     (void)self;
@@ -52,6 +60,7 @@ static void on_flushed(void *self, struct upstream *u, uint64_t tag, bool done)
 static const struct event_socket_user user = {
     .self = &stage.sockets,
     .restarted = on_restarted,
+    .identified = on_identified,
     .dropped = on_dropped,
     .flush_call_id = on_call_id,
     .flushed = on_flushed,

@@ -32,6 +32,8 @@ struct event_stage {
     unsigned restarts, drops, flushes, flushes_refused, needless;
     uint64_t flushed_tag;
     char dropped[128];
+    char uuid[64];          /* that it was told, */
+    unsigned restarts_then; /* after so many restarts */
 
     bool is_needless;           /* flush_call_id() says no */
     unsigned flush_from_within; /* flushed() asks for so many more */

@@ -152,6 +152,25 @@ static void test_another_uuid_is_another_start(void **state)
     assert_true(fake_logged(&stage.fake, "sign=Core-UUID"));
 }
 
+/* While midreg was away: known from before, so that it is another start. */
+static void test_the_uuid_before_midreg_was_started(void **state)
+{
+    (void)state;
+    event_sockets_was(&stage.sockets, &stage.upstreams.list[0], SPAN("no UUID"));
+    assert_int_equal(it()->uuid_n, 0);
+    event_sockets_was(&stage.sockets, &stage.upstreams.list[0], SPAN(UUID_1));
+    climb(EVENT_SOCKET_UP);
+    answers(UUID_1);
+    assert_int_equal(stage.restarts, 0);
+    assert_string_equal(stage.uuid, ""); /* that is stored already */
+    heartbeat(UUID_2, 5);
+    assert_int_equal(stage.restarts, 1);
+    assert_string_equal(stage.uuid, UUID_2);
+    assert_int_equal(stage.restarts_then, 1); /* what was lost is stored before it */
+    heartbeat(UUID_2, 25);
+    assert_int_equal(stage.restarts, 1);
+}
+
 static void test_any_event_tells_the_uuid(void **state)
 {
     (void)state;
@@ -246,6 +265,7 @@ int main(void)
         IN(test_a_flush_out_of_the_answer_to_one),
         IN(test_no_flush_outlives_its_connection),
         IN(test_another_uuid_is_another_start),
+        IN(test_the_uuid_before_midreg_was_started),
         IN(test_any_event_tells_the_uuid),
         IN(test_what_is_no_uuid_is_none),
         IN(test_an_uptime_that_begins_anew_is_another_start),
