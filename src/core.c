@@ -276,21 +276,13 @@ uint64_t core_hash(const struct core *c, struct span aor)
     return location_hash(&c->location, aor);
 }
 
-bool core_restore(struct core *c, const struct aor *image, uint64_t hash)
+bool core_restore(struct core *c, const struct aor *image)
 {
-    struct aor *a = location_restore(&c->location, image, hash);
+    struct aor *a = location_restore(&c->location, image);
 
-    if (!a)
-        return false;
-    registrar_restored(c->registrar, a);
-    if (image->hash != hash) { /* of another secret: it has another number, and contact */
-        for (unsigned i = 0; i <= a->further; i++)
-            if (lease_held(aor_lease(a, i), c->rt.now_ms))
-                aor_lease(a, i)->until_ms = c->rt.now_ms;
-        journal_note(&c->journal, image->hash);
-        journal_change(&c->journal, a);
-    }
-    return true;
+    if (a)
+        registrar_restored(c->registrar, a);
+    return a != NULL;
 }
 
 bool core_contact_at(const struct core *c, unsigned i, struct buf *out)

@@ -27,10 +27,9 @@ struct core *core_new(const struct config *config, const struct ports *ports,
 /* Ends at once: nothing is sent. */
 void core_free(struct core *c);
 
-/* Before core_start(): puts a stored record back (location/image.h). `hash`: its number by
- * our secret; the image's own may be of another one. False: no memory, or it is there
- * already. */
-bool core_restore(struct core *c, const struct aor *image, uint64_t hash);
+/* Before core_start(): puts a stored record back (location/image.h), whose number is of our
+ * secret. False: no memory, or it is there already. */
+bool core_restore(struct core *c, const struct aor *image);
 /* The number of an AOR by our secret. */
 uint64_t core_hash(const struct core *c, struct span aor);
 /* Before core_start(): what upstream number i held may be lost, and was not registered again

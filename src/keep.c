@@ -27,8 +27,6 @@ struct keep {
     struct writer *writer;
     int lock; /* of a file outside of state-dir; -1: none */
     struct store_names names;
-    bool keyed;   /* the numbers in the file are of our secret */
-    bool foreign; /* one is not: it is being written anew */
     const char *name[CONFIG_LISTENERS_MAX];
     const char *upstream[CONFIG_UPSTREAMS_MAX];
     char room[CONFIG_LISTENERS_MAX][NAME_ROOM];
@@ -91,46 +89,40 @@ static uint64_t now_ms(void)
     return (uint64_t)t.tv_sec * MS_A_SECOND + (uint64_t)t.tv_nsec / 1000000;
 }
 
-static bool take(void *self, const struct aor *image)
-{
-    struct keep *k = self;
-
-    uint64_t hash = k->keyed ? image->hash : core_hash(k->core, aor_text(image));
-
-    k->foreign |= hash != image->hash;
-    return core_restore(k->core, image, hash);
-}
-
 /* ---- whose numbers the file has ------------------------------------------------- */
 
-/* To look at each would make a start a fifth longer. */
-static void our_key(const struct keep *k, char room[STORE_NOTE_MAX])
+static uint64_t number_of(void *self, struct span aor)
 {
-    snprintf(room, STORE_NOTE_MAX, "%016llx",
-             (unsigned long long)core_hash(k->core, SPAN("midreg")));
+    const struct keep *k = self;
+
+    return core_hash(k->core, aor);
 }
 
-static void recall_key(struct keep *k)
+/* Other numbers are of another secret: imported, or the secret is another one now. To look at
+ * each number would make every start a fifth longer. */
+static bool number_all(struct keep *k, FILE *errors)
 {
     char before[STORE_NOTE_MAX], now[STORE_NOTE_MAX];
 
-    our_key(k, now);
+    snprintf(now, sizeof now, "%016llx", (unsigned long long)core_hash(k->core, SPAN("midreg")));
     store_note(k->store, STORE_NOTE_KEYED, before);
-    k->keyed = strcmp(before, now) == 0;
-}
-
-/* Not while numbers of another secret may be in the file still: then the next start looks
- * again. */
-static void note_key(struct keep *k)
-{
-    char now[STORE_NOTE_MAX];
-
-    our_key(k, now);
-    if (!store_set_note(k->store, STORE_NOTE_KEYED, k->foreign ? "" : now))
+    if (strcmp(before, now) == 0)
+        return true;
+    if (!store_number(k->store, number_of, k, errors))
+        return false;
+    if (!store_set_note(k->store, STORE_NOTE_KEYED, now)) /* once more at the next start */
         say(k, LOG_ERROR, "event=store_failed reason=\"a note could not be written\"");
+    return true;
 }
 
 /* ---- all records ---------------------------------------------------------------- */
+
+static bool take(void *self, const struct aor *image)
+{
+    const struct keep *k = self;
+
+    return core_restore(k->core, image);
+}
 
 static bool load(struct keep *k, FILE *errors)
 {
@@ -303,9 +295,7 @@ struct keep *keep_open(const struct config *config, struct world *world, struct 
     k->core = core;
     name_all(k, config);
     k->store = open_store(k, config, errors);
-    if (k->store)
-        recall_key(k);
-    if (!k->store || !load(k, errors)) {
+    if (!k->store || !number_all(k, errors) || !load(k, errors)) {
         keep_close(k);
         return NULL;
     }
@@ -346,7 +336,6 @@ static void compare_contact(struct keep *k, unsigned upstream)
 
 bool keep_begin(struct keep *k, FILE *errors)
 {
-    note_key(k);
     for (unsigned i = 0; i < k->config->upstream_count; i++) {
         compare_contact(k, i);
         forget_place(k, i);

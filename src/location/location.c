@@ -124,23 +124,22 @@ static void restore_binding(struct binding *b, int64_t ahead_ms)
     }
 }
 
-struct aor *location_restore(struct location *l, const struct aor *image, uint64_t hash)
+struct aor *location_restore(struct location *l, const struct aor *image)
 {
     const struct ports *ports = l->rt->ports;
     int64_t ahead_ms = (int64_t)(ports->wall_s(ports->world) * 1000) - (int64_t)l->rt->now_ms;
     struct aor *a;
 
-    table_prefetch(&l->aors, hash);
+    table_prefetch(&l->aors, image->hash);
     a = malloc(image->size);
     if (!a)
         return NULL;
     memcpy(a, image, image->size);
-    if (location_find(l, hash)) {
+    if (location_find(l, a->hash)) {
         free(a);
         return NULL;
     }
     memset(&a->timer, 0, sizeof a->timer);
-    a->hash = hash;
     a->sequence = 0;
     for (unsigned i = 0; i <= a->further; i++) {
         struct lease *lease = aor_lease(a, i);
@@ -148,7 +147,7 @@ struct aor *location_restore(struct location *l, const struct aor *image, uint64
         lease->until_ms = on_our_clock(lease->until_ms, ahead_ms);
         lease->may_ms = on_our_clock(lease->may_ms, ahead_ms);
     }
-    if (!table_put(&l->aors, hash, a)) {
+    if (!table_put(&l->aors, a->hash, a)) {
         free(a);
         return NULL;
     }

@@ -43,11 +43,10 @@ enum location_added location_ensure(struct location *l, struct span aor, struct 
 /*
  * Puts a stored record (location/image.h) back, before anything is received; times
  * are turned from the wall's clock to the machine's. Its connections are gone:
- * what lay on them cannot be reached. `hash`: location_hash() of its AOR, which is the
- * image's own unless that is of another secret. NULL: no memory, a collision, or it is
- * there already.
+ * what lay on them cannot be reached. Its number is of our secret. NULL: no memory, a
+ * collision, or it is there already.
  */
-struct aor *location_restore(struct location *l, const struct aor *image, uint64_t hash);
+struct aor *location_restore(struct location *l, const struct aor *image);
 
 /* What a binding is made from; the texts are copied. */
 struct binding_spec {

@@ -21,6 +21,13 @@
 /* How midreg can register a lease by itself. */
 enum lease_means { MEANS_UNKNOWN, MEANS_ACL, MEANS_NONE };
 
+/* May it hold a contact at an earlier address of ours? */
+enum lease_stale {
+    STALE_NOT,
+    STALE_ALONE, /* nothing else */
+    STALE_BESIDE /* beside the present one */
+};
+
 /*
  * What a main registrar holds for this AOR, as far as we know (design 3.4). It
  * surely holds our contact until `until_ms`; it may hold it until `may_ms`, which
@@ -28,8 +35,8 @@ enum lease_means { MEANS_UNKNOWN, MEANS_ACL, MEANS_NONE };
  */
 struct lease {
     uint64_t until_ms : 48;   /* 0: nothing granted */
-    uint64_t means : 7;       /* enum lease_means */
-    uint64_t stale : 1;       /* what it may hold is a contact at our address of before */
+    uint64_t means : 6;       /* enum lease_means */
+    uint64_t stale : 2;       /* enum lease_stale */
     uint64_t failures : 8;    /* own attempts that failed in a row */
     uint64_t may_ms : 48;     /* never before until_ms */
     uint64_t refused : 8;     /* own refreshes refused (403, 404) in a row */

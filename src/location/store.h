@@ -51,6 +51,14 @@ struct store_loaded {
 bool store_load(struct store *s, bool (*take)(void *self, const struct aor *image), void *self,
                 struct store_loaded *loaded, FILE *errors);
 
+/*
+ * Gives each record the number that `number` says its AOR has, where it has another one, of
+ * another secret; it is not held by a main registrar under that. Before store_load(). False,
+ * with one line on `errors`: nothing was changed.
+ */
+bool store_number(struct store *s, uint64_t (*number)(void *self, struct span aor), void *self,
+                  FILE *errors);
+
 #define STORE_NOTE_MAX 128
 /* The note that tells whose secret the numbers in the file are of: it stays with the file,
  * and an import removes it. */

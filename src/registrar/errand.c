@@ -165,9 +165,12 @@ static enum pacer_class class_of(const struct errand *e)
         return PACER_STRANGER;
     if (a && !e->removes && aor_live_count(a, now_ms)) {
         const struct lease *l = errand_lease(e, a);
+        bool held = lease_held(l, now_ms);
 
-        if (!lease_held(l, now_ms) || l->until_ms - now_ms < (uint64_t)l->granted_s * 250)
+        if (held ? l->until_ms - now_ms < (uint64_t)l->granted_s * 250 : !e->own)
             return PACER_LEASE;
+        if (!held)
+            return PACER_LOST;
     }
     return e->own ? PACER_SPARE : PACER_KNOWN;
 }

@@ -159,6 +159,8 @@ void errand_accepted(struct errand *e, struct aor *a, const struct sip_message *
         if (!e->removes && !sip_delta_seconds(sip_value(response, SIP_H_EXPIRES), &granted_s))
             granted_s = GRANT_UNKNOWN_S;
     }
+    if (e->removes && l->stale) /* what it lists is the present one */
+        granted_s = 0;
     note_grant(e, a, response, granted_s);
     if (!e->credentials)
         lease_learn(r, l, MEANS_ACL);

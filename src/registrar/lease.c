@@ -64,9 +64,11 @@ void lease_granted(struct registrar *r, struct aor *a, struct lease *l, uint32_t
      * from there. */
     if (granted_s || l->until_ms > r->rt->now_ms)
         l->until_ms = r->rt->now_ms + (uint64_t)granted_s * 1000;
-    l->may_ms = l->until_ms;
+    /* Removed was the earlier contact: ours may be there still. */
+    if (granted_s || l->stale != STALE_BESIDE)
+        l->may_ms = l->until_ms;
     l->next_ms = 0;
-    l->stale = 0;
+    l->stale = granted_s && l->stale ? STALE_BESIDE : STALE_NOT;
     if (granted_s)
         l->failures = 0;
     l->refused = 0;
@@ -169,8 +171,8 @@ void lease_own_failed(struct registrar *r, struct aor *a, struct lease *l, bool 
     uint64_t obeyed_ms = (uint64_t)retry_after_s * 1000;
 
     runtime_count(r->rt, COUNTER_LEASE_FAILED);
-    if (status)
-        l->stale = 0; /* it does not remove what was there before: that lapses */
+    if (status && removes)
+        l->stale = STALE_NOT; /* it does not remove what was there before: that lapses */
     if (status == 401 || status == 407) {
         lease_learn(r, l, MEANS_NONE);
         if (l->means == MEANS_NONE)

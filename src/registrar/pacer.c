@@ -9,8 +9,9 @@
 
 /* Design 3.6: the rate is not halved below this. */
 #define RATE_LEAST 10
-/* Strangers get one place of so many where others wait too. */
-#define STRANGERS_SHARE 5
+/* One place of so many is theirs where others wait too; 0: there is no such right. Nobody
+ * shall be without a registration for as long as others come, or the other way round. */
+static const unsigned share[PACER_CLASSES] = {[PACER_LOST] = 3, [PACER_STRANGER] = 5};
 /* Below this nothing is learned from a second: one lease's 503 is its own. */
 #define BAD_LEAST 2
 /* However slow the upstream, so many may wait in each class. */
@@ -18,8 +19,11 @@
 
 /* How many seconds' worth of places each class may wait for. The known ones wait
  * as long as phones do; midreg's own come again by themselves. */
-static const uint32_t queue_seconds[PACER_CLASSES] = {
-    [PACER_LEASE] = 2, [PACER_KNOWN] = 16, [PACER_SPARE] = 2, [PACER_STRANGER] = 1};
+static const uint32_t queue_seconds[PACER_CLASSES] = {[PACER_LEASE] = 2,
+                                                      [PACER_KNOWN] = 16,
+                                                      [PACER_SPARE] = 2,
+                                                      [PACER_LOST] = 2,
+                                                      [PACER_STRANGER] = 1};
 
 void pacer_init(struct pacer *p, uint32_t rate, uint32_t rate_max, uint64_t now_ms)
 {
@@ -173,20 +177,23 @@ void pacer_leave(struct pacer *p, struct pacer_place *place)
 /* The first of the best class. A share binds only where others wait too. */
 static struct pacer_place *choose(struct pacer *p)
 {
-    struct pacer_place *stranger = p->queue[PACER_STRANGER].first;
     struct pacer_place *best = NULL;
+    struct pacer_place *chosen;
 
-    for (unsigned class = 0; class < PACER_STRANGER && !best; class ++)
+    for (unsigned class = 0; class < PACER_CLASSES && !best; class ++)
         best = p->queue[class].first;
-    if (!stranger) {
-        p->passed_by = 0;
-        return best;
+    chosen = best;
+    for (unsigned class = 0; class < PACER_CLASSES; class ++) {
+        struct pacer_place *first = p->queue[class].first;
+
+        if (!first)
+            p->passed_by[class] = 0;
+        else if (first != best && share[class] && ++p->passed_by[class] >= share[class])
+            chosen = first;
     }
-    if (!best || ++p->passed_by >= STRANGERS_SHARE) {
-        p->passed_by = 0;
-        return stranger;
-    }
-    return best;
+    if (chosen)
+        p->passed_by[chosen->class] = 0;
+    return chosen;
 }
 
 struct pacer_place *pacer_next(struct pacer *p, uint64_t now_ms)

@@ -4,8 +4,8 @@
  *
  * A token bucket, kept as the time at which it would be full again (GCRA), and
  * behind it a bounded queue for each class. Who waits is served class by class,
- * first come first served within one; strangers come last, but where they wait
- * beside others each fifth place is theirs. While somebody has to wait and the
+ * first come first served within one; but where leases that were lost, or strangers,
+ * wait beside others each third, or fifth, place is theirs. While somebody has to wait and the
  * upstream is quick, the rate is doubled each second; while it is not quick, it is
  * halved, and from then on climbs by a tenth. Knows no
  * clock of its own. Core thread only. Design 3.6.
@@ -19,6 +19,7 @@ enum pacer_class {
     PACER_LEASE,    /* leases with under a quarter left */
     PACER_KNOWN,    /* requests with credentials or a proved flow */
     PACER_SPARE,    /* de-registrations, and refreshes that can wait */
+    PACER_LOST,     /* our own, for leases that are not held any more */
     PACER_STRANGER, /* neither credentials nor a proved flow */
     PACER_CLASSES
 };
@@ -41,12 +42,12 @@ struct pacer {
         struct pacer_place *first, *last;
         uint32_t count;
     } queue[PACER_CLASSES];
-    unsigned passed_by;  /* places that others got while strangers waited */
-    uint64_t second_ms;  /* the second that is looked at began then: */
-    uint32_t quick, bad; /* what became of REGISTERs */
-    bool pressed;        /* somebody had to wait */
-    bool settling;       /* the rate was halved just before it */
-    struct timer timer;  /* TIMER_PACER, the user's: when to call pacer_next() */
+    unsigned passed_by[PACER_CLASSES]; /* places that others got while it waited */
+    uint64_t second_ms;                /* the second that is looked at began then: */
+    uint32_t quick, bad;               /* what became of REGISTERs */
+    bool pressed;                      /* somebody had to wait */
+    bool settling;                     /* the rate was halved just before it */
+    struct timer timer;                /* TIMER_PACER, the user's: when to call pacer_next() */
 };
 
 /* `rate_max` below `rate`: the rate does not climb. */

@@ -514,9 +514,9 @@ void registrar_contact_moved(struct registrar *r, struct upstream *u, const stru
     while ((a = location_next(r->with.location, &at))) {
         struct lease *l = aor_lease_at(a, (unsigned)(u - r->with.upstreams->list));
 
-        if (l)
-            l->stale = before->family != ADDRESS_NONE && l->means == MEANS_ACL &&
-                       lease_possible(l, r->rt->now_ms);
+        if (l && before->family != ADDRESS_NONE && l->means == MEANS_ACL &&
+            lease_possible(l, r->rt->now_ms))
+            l->stale = STALE_ALONE;
     }
     journal_lost(r->with.journal, (unsigned)(u - r->with.upstreams->list), true);
     if (upstream_is_up(u)) /* else when it is */

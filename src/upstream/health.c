@@ -167,7 +167,8 @@ static void on_response(void *self, struct client_tx *tx, const struct sip_messa
         arm(u, u->health.asked_ms + DOWN_EVERY_MS);
         return;
     }
-    if (!u->health.answers_options)
+    /* While it was down nothing else was asked. */
+    if (u->health.state == HEALTH_UP && !u->health.answers_options)
         u->health.answers_register = true;
     answered(u);
     health_answered(u, status);

@@ -238,7 +238,7 @@ void world_crash(struct sim *s)
     if (!w->core)
         abort();
     while ((image = disk_next(&w->disk, &at)))
-        if (!core_restore(w->core, image, image->hash))
+        if (!core_restore(w->core, image))
             check_fail(s, 6, NO_AOR, "a stored record is refused");
     if (w->disk.lost)
         core_was_lost(w->core, 0);

@@ -179,6 +179,33 @@ static void test_share_of_strangers(void **state)
     assert_int_equal(went[PACER_STRANGER], 60);
 }
 
+/* Leases that were lost get a third beside others, who get the rest; strangers theirs, too. */
+static void test_share_of_lost_leases(void **state)
+{
+    unsigned went[PACER_CLASSES];
+
+    (void)state;
+    begin(100, 0);
+    take(50);
+    come(PACER_KNOWN, 400);
+    come(PACER_LOST, 150);
+    pass(1001, went);
+    assert_in_range(went[PACER_LOST], 33, 34);
+    assert_in_range(went[PACER_KNOWN], 66, 67);
+    come(PACER_STRANGER, 60);
+    pass(1000, went);
+    assert_int_equal(went[PACER_STRANGER], 20);
+    assert_in_range(went[PACER_LOST], 26, 34);
+    begin(100, 0);
+    take(50);
+    come(PACER_LOST, 50);
+    come(PACER_KNOWN, 1); /* who comes does not wait for all of them */
+    pass(21, went);
+    assert_int_equal(went[PACER_KNOWN], 1);
+    pass(700, went);
+    assert_in_range(went[PACER_LOST], 49, 50);
+}
+
 /* One who comes later than many strangers does not wait for them. */
 static void test_flood_of_strangers(void **state)
 {
@@ -341,6 +368,7 @@ int main(void)
         cmocka_unit_test(test_first_come_first_served),
         cmocka_unit_test(test_order_of_classes),
         cmocka_unit_test(test_share_of_strangers),
+        cmocka_unit_test(test_share_of_lost_leases),
         cmocka_unit_test(test_flood_of_strangers),
         cmocka_unit_test(test_queues_are_bounded),
         cmocka_unit_test(test_leaving),

@@ -141,13 +141,13 @@ static void test_few_are_under_way(void **state)
     assert_int_equal(reload()->late, 0);
 }
 
-/* New phones come all the time, more of them than may go up: leases go first. */
+/* New phones come all the time, more of them than may go up: each third place is a lease's. */
 static void test_in_a_storm(void **state)
 {
     (void)state;
     crowd(CROWD);
     lose();
-    for (unsigned i = 0; i < 40; i++) {
+    for (unsigned i = 0; i < 100; i++) {
         for (unsigned k = 0; k < 5; k++) {
             char user[16], lines[96];
 
@@ -159,6 +159,19 @@ static void test_in_a_storm(void **state)
     }
     assert_int_equal(reload()->state, RELOAD_IDLE);
     assert_true(reload()->done >= CROWD); /* and some that came in before its walk's end */
+}
+
+/* Somebody new does not wait until all others are registered again. */
+static void test_a_newcomer_meanwhile(void **state)
+{
+    (void)state;
+    crowd(CROWD);
+    lose();
+    run(&pbx, 2000);
+    phone_of("new", DESK, "new", 1, "Contact: <sip:new@10.0.0.2:5060>\r\n");
+    run(&pbx, 500);
+    assert_answer(DESK, 200);
+    assert_int_equal(reload()->state, RELOAD_WALKING);
 }
 
 /* The operator's rate, and he may stop it. */
@@ -436,6 +449,7 @@ int main(void)
         IN(test_begun_anew),
         IN(test_few_are_under_way),
         IN(test_in_a_storm),
+        IN(test_a_newcomer_meanwhile),
         IN(test_slowly),
         IN(test_dry),
         IN(test_failures),

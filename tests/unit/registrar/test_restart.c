@@ -4,6 +4,7 @@
 #include "world.h"
 
 #include "location/image.h"
+#include "registrar/lease.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -40,8 +41,7 @@ static struct aor *restarted_after(int down_s)
     location_delete(&world.location, a);
     assert_null(anna());
     world.fake.wall_s += (uint64_t)down_s;
-    a = location_restore(&world.location, image_record(image_next(&batch)),
-                         location_hash(&world.location, SPAN("sip:anna@example.com")));
+    a = location_restore(&world.location, image_record(image_next(&batch)));
     assert_non_null(a);
     registrar_restored(world.registrar, a);
     return a;
@@ -212,6 +212,52 @@ static void test_contact_moved_is_owed(void **state)
     assert_false(journal_is_lost(&world.journal, 0));
 }
 
+/* A phone is first: its REGISTER is no reason to leave the earlier contact there. What the
+ * answer to the removal lists is the present one. */
+static void test_contact_moved_and_a_phone_is_first(void **state)
+{
+    struct address before;
+    const char *removal;
+
+    (void)state;
+    register_for(90);
+    restarted_after(1);
+    assert_true(address_parse(SPAN("10.1.1.1:5099"), 0, &before));
+    world.upstreams.list[0].health.state = HEALTH_DOWN;
+    registrar_contact_moved(world.registrar, &world.upstreams.list[0], &before);
+    lease_granted(world.registrar, anna(), &anna()->lease, 3600);
+    world.upstreams.list[0].health.state = HEALTH_UP;
+    lease_settle(world.registrar, anna()->hash);
+    removal = assert_register(0);
+    assert_non_null(strstr(removal, "Contact: <sip:anna@10.1.1.1:5099;mr="));
+    upstream_grants(removal, 3600);
+    assert_non_null(strstr(assert_register(world.config.upstream_expires_s),
+                           "Contact: <sip:anna@127.0.0.1:5060;mr="));
+}
+
+/* The same, and the phone leaves: both are removed. */
+static void test_contact_moved_and_the_phone_leaves(void **state)
+{
+    struct address before;
+    const char *removal;
+
+    (void)state;
+    register_for(90);
+    restarted_after(1);
+    assert_true(address_parse(SPAN("10.1.1.1:5099"), 0, &before));
+    world.upstreams.list[0].health.state = HEALTH_DOWN;
+    registrar_contact_moved(world.registrar, &world.upstreams.list[0], &before);
+    lease_granted(world.registrar, anna(), &anna()->lease, 3600);
+    phone(HOME, "h1", 1000, "Contact: <sip:anna@10.0.0.1:5060>;expires=0\r\n");
+    world.upstreams.list[0].health.state = HEALTH_UP;
+    lease_settle(world.registrar, anna()->hash);
+    removal = assert_register(0);
+    assert_non_null(strstr(removal, "Contact: <sip:anna@10.1.1.1:5099;mr="));
+    upstream_grants(removal, 0);
+    removal = assert_register(0);
+    assert_non_null(strstr(removal, "Contact: <sip:anna@127.0.0.1:5060;mr="));
+}
+
 /* One that does not let us remove it is not asked again and again: the new one is there. */
 static void test_contact_moved_and_the_old_one_stays(void **state)
 {
@@ -275,6 +321,8 @@ int main(void)
         IN(test_leases),
         IN(test_contact_moved),
         IN(test_contact_moved_is_owed),
+        IN(test_contact_moved_and_a_phone_is_first),
+        IN(test_contact_moved_and_the_phone_leaves),
         IN(test_contact_moved_and_the_old_one_stays),
         IN(test_contact_moved_without_means),
         IN(test_a_longer_refresh_is_stored),

@@ -224,6 +224,24 @@ static void test_busy(void **state)
     assert_in_range(fake.rt.now_ms - gone_ms, LOST_MS, 2 * INTERVAL_MS);
 }
 
+/* It was started after midreg: asked by REGISTERs until it was there, by OPTIONS from then on. */
+static void test_started_later(void **state)
+{
+    (void)state;
+    fake_advance(&fake, 3 * INTERVAL_MS);
+    assert_false(is_up());
+    while (next_request())
+        ;
+    live(1500, 200, 401);
+    assert_true(is_up());
+    live(3 * INTERVAL_MS, 200, 500);
+    while (next_request())
+        ;
+    fake_advance(&fake, INTERVAL_MS);
+    expect("OPTIONS ");
+    assert_int_equal(downs, 1);
+}
+
 /* Some take no OPTIONS at all. */
 static void test_without_options(void **state)
 {
@@ -297,8 +315,15 @@ static void test_off(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        IN(test_ping), IN(test_stays_up),        IN(test_goes_down), IN(test_returns),
-        IN(test_busy), IN(test_without_options), IN(test_refused),   IN(test_an_accepted_register),
+        IN(test_ping),
+        IN(test_stays_up),
+        IN(test_goes_down),
+        IN(test_returns),
+        IN(test_busy),
+        IN(test_started_later),
+        IN(test_without_options),
+        IN(test_refused),
+        IN(test_an_accepted_register),
         IN(test_off),
     };
 
