@@ -19,6 +19,8 @@
 #define COMMAND_MAX   1024
 /* What it says of its age comes late, and its clock is not ours. */
 #define UPTIME_SLACK_MS 10000u
+/* It may take REGISTERs so soon after its start, of which it tells the second. */
+#define START_SLACK_MS 1000u
 
 /* Why it is not up, and what can be done. */
 static const struct trouble {
@@ -218,20 +220,45 @@ static void keep_uuid(struct event_socket *s, struct span uuid)
     s->uuid_n = uuid.n;
 }
 
-static void note_uuid(struct event_socket *s, struct span uuid)
+/* The UUID that is kept is that of this start, and what it lost is known. */
+static void settle(struct event_socket *s, bool another)
 {
     const struct event_socket_user *user = &s->all->user;
+
+    s->doubted = false;
+    s->same_ms = s->all->rt->now_ms;
+    if (another)
+        restarted(s, "Core-UUID");
+    user->identified(user->self, s->upstream, span_make(s->uuid, s->uuid_n));
+}
+
+static void note_uuid(struct event_socket *s, struct span uuid)
+{
     bool known = s->uuid_n > 0;
 
-    /* Whatever it says there, it is nobody's name. */
-    if (!is_uuid(uuid) || span_eq(uuid, span_make(s->uuid, s->uuid_n)))
+    if (!is_uuid(uuid))
+        return; /* whatever it says there, it is nobody's name */
+    if (span_eq(uuid, span_make(s->uuid, s->uuid_n))) {
+        if (!s->doubted)
+            s->same_ms = s->all->rt->now_ms;
         return;
-    keep_uuid(s, uuid);
-    if (known) {
-        s->uptime_ms = 0;
-        restarted(s, "Core-UUID");
     }
-    user->identified(user->self, s->upstream, uuid);
+    keep_uuid(s, uuid);
+    s->uptime_ms = 0;
+    /* It went and came back meanwhile: if it is that start, all is being registered again. */
+    s->doubted = known && s->upstream->health.returned_ms > s->same_ms;
+    if (!s->doubted)
+        settle(s, known);
+}
+
+/* Was it started since it came back? */
+static void resolve_doubt(struct event_socket *s, uint64_t uptime_ms)
+{
+    uint64_t now_ms = s->all->rt->now_ms;
+    uint64_t started_ms = now_ms > uptime_ms ? now_ms - uptime_ms : 0;
+
+    if (s->doubted)
+        settle(s, started_ms > s->upstream->health.returned_ms + START_SLACK_MS);
 }
 
 void event_sockets_was(struct event_sockets *all, const struct upstream *u, struct span uuid)
@@ -253,6 +280,7 @@ static void on_heartbeat(struct event_socket *s, struct span fields)
     back = uptime_ms < s->uptime_ms && uptime_ms <= now_ms - s->uptime_at_ms + UPTIME_SLACK_MS;
     s->uptime_ms = uptime_ms;
     s->uptime_at_ms = now_ms;
+    resolve_doubt(s, uptime_ms);
     if (back)
         restarted(s, "Up-Time");
 }
@@ -310,10 +338,13 @@ static void on_flushed(struct event_socket *s, struct span text)
 static void on_answer(struct event_socket *s, struct span text)
 {
     enum event_command command = s->command;
+    bool doubted = s->doubted;
 
     s->command = EVENT_NOTHING;
     if (command == EVENT_IDENTIFY && !is_error(text))
         note_uuid(s, span_trim(text));
+    if (command == EVENT_IDENTIFY && doubted)
+        resolve_doubt(s, 0); /* it does not tell its age: better once more */
     if (command == EVENT_FLUSH)
         on_flushed(s, text);
     next_command(s);

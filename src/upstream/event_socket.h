@@ -55,6 +55,8 @@ struct event_socket {
     struct event_reader reader;
     char uuid[EVENT_UUID_SIZE]; /* Core-UUID; kept over reconnects, and restarts of midreg */
     size_t uuid_n;              /* 0: not known */
+    uint64_t same_ms;           /* when it was heard last; 0: not by this midreg */
+    bool doubted;               /* it is a new one, and so may be what was noticed by pings */
     uint64_t uptime_ms;         /* what it said of it last */
     uint64_t uptime_at_ms;      /* and when */
     uint64_t flushed;           /* the tag of the command EVENT_FLUSH */

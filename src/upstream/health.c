@@ -70,6 +70,7 @@ static void go_up(struct upstream *u)
     uint64_t gone_ms = u->all->rt->now_ms - u->health.since_ms;
 
     enter(u, HEALTH_UP);
+    u->health.returned_ms = u->all->rt->now_ms;
     u->name.tried = 0;
     runtime_log(u->all->rt, LOG_WARN, "upstream_up", "upstream=%s gone_s=%llu", u->config->name,
                 (unsigned long long)(gone_ms + 999) / 1000);

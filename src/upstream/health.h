@@ -26,6 +26,7 @@ struct health {
     bool waits;            /* for its answer */
     uint64_t asked_ms;     /* when it left */
     uint64_t since_ms;     /* in this state since */
+    uint64_t returned_ms;  /* when it came up last, after it had gone; 0: never */
     uint64_t heard_ms;     /* when it answered a REGISTER last */
     uint32_t rtt_ms;       /* of the last ping that was answered */
     uint8_t lost;          /* pings in a row */

@@ -44,6 +44,27 @@ def test_row06_a_restart_is_seen_by_another_core_uuid(house, events):
     house.midreg.wait_log("event=reload_ended upstream=pbx done=2 failed=0")
 
 
+def test_row06_a_restart_is_healed_once(house, events):
+    """Pings notice it, and its event socket is back later: that is no other restart."""
+    house.start(upstream={"ping-interval": 1, "event-socket": {"address": events.hostport, "password": "ClueCon"}})
+    events.wait_command("api global_getvar core_uuid")
+    house.registered("al")
+    house.registrar.state = "silent"
+    house.registrar.purge()
+    events.close()
+    events.restart()
+    house.midreg.wait_log("event=upstream_down", timeout=12)
+    house.registrar.state = "running"
+    house.midreg.wait_log("event=reload_ended upstream=pbx done=1 failed=0", timeout=12)
+    events.open()
+    events.wait_command("api global_getvar core_uuid", count=2, timeout=40)
+    house.fence()
+    events.heartbeat()
+    poll(lambda: rows(house, "SELECT run FROM upstream") == [(events.core_uuid,)], "it knows it")
+    assert "upstream_restarted" not in house.midreg.output
+    assert len([r for r in house.registrar.registers if r.user == "al"]) == 2
+
+
 @pytest.mark.parametrize("killed", [False, True])
 def test_row06_a_restart_while_midreg_was_away(house, events, killed):
     """Its Core-UUID is another one than the one that the last run has written down."""

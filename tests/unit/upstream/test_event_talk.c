@@ -171,6 +171,57 @@ static void test_the_uuid_before_midreg_was_started(void **state)
     assert_int_equal(stage.restarts, 1);
 }
 
+/* Pings have noticed it, and its event socket is back later: its age tells whether that was
+ * it, or it was started once more. */
+static void test_a_restart_that_was_noticed(void **state)
+{
+    struct health *health = &stage.upstreams.list[0].health;
+
+    (void)state;
+    climb_up();
+    heartbeat(UUID_1, 1000);
+    cut();
+    fake_advance(&stage.fake, 100);
+    health->returned_ms = stage.fake.rt.now_ms;
+    fake_advance(&stage.fake, 4000);
+    climb(EVENT_SOCKET_UP);
+    answers(UUID_2);
+    stage.uuid[0] = '\0';
+    fake_advance(&stage.fake, 20000);
+    heartbeat(UUID_2, 26 + 4);
+    assert_int_equal(stage.restarts, 0);
+    assert_string_equal(stage.uuid, UUID_2);
+    cut();
+    fake_advance(&stage.fake, 100);
+    health->returned_ms = stage.fake.rt.now_ms;
+    fake_advance(&stage.fake, 4000);
+    climb(EVENT_SOCKET_UP);
+    answers(UUID_1);
+    assert_int_equal(stage.restarts, 0);
+    heartbeat(UUID_1, 1);
+    assert_int_equal(stage.restarts, 1);
+    assert_string_equal(stage.uuid, UUID_1);
+    heartbeat(UUID_1, 21);
+    assert_int_equal(stage.restarts, 1);
+}
+
+/* No heartbeat comes. */
+static void test_a_restart_without_an_age(void **state)
+{
+    (void)state;
+    climb_up();
+    heartbeat(UUID_1, 1000);
+    cut();
+    stage.upstreams.list[0].health.returned_ms = stage.fake.rt.now_ms + 1;
+    climb(EVENT_SOCKET_UP);
+    answers(UUID_2);
+    assert_int_equal(stage.restarts, 0);
+    fake_advance(&stage.fake, ASK_MS);
+    answers(UUID_2);
+    assert_int_equal(stage.restarts, 1);
+    assert_string_equal(stage.uuid, UUID_2);
+}
+
 static void test_any_event_tells_the_uuid(void **state)
 {
     (void)state;
@@ -266,6 +317,8 @@ int main(void)
         IN(test_no_flush_outlives_its_connection),
         IN(test_another_uuid_is_another_start),
         IN(test_the_uuid_before_midreg_was_started),
+        IN(test_a_restart_that_was_noticed),
+        IN(test_a_restart_without_an_age),
         IN(test_any_event_tells_the_uuid),
         IN(test_what_is_no_uuid_is_none),
         IN(test_an_uptime_that_begins_anew_is_another_start),
