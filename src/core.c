@@ -310,6 +310,11 @@ void core_place(struct core *c, unsigned i, const struct address *was)
         name_was(&c->upstreams.list[i], was);
 }
 
+void core_contact_was(struct core *c, unsigned i, const struct address *noted)
+{
+    c->upstreams.list[i].contact_noted = *noted;
+}
+
 void core_contact_moved(struct core *c, unsigned i, const struct address *before)
 {
     registrar_contact_moved(c->registrar, &c->upstreams.list[i], before);

@@ -66,6 +66,9 @@ bool core_place_at(const struct core *c, unsigned i, struct address *out);
 /* Of one with a name: that was so before the restart: it is believed to be there still.
  * Before core_start(). */
 void core_place(struct core *c, unsigned i, const struct address *was);
+/* Of one with a name: that is what the store has of it, so that it is compared when it is known
+ * where the upstream is. */
+void core_contact_was(struct core *c, unsigned i, const struct address *noted);
 /* It was another one before the restart (registrar_contact_moved()). After core_start(). */
 void core_contact_moved(struct core *c, unsigned i, const struct address *before);
 /* Fires due timers; returns the monotonic millisecond at which the next turn

@@ -310,28 +310,24 @@ static void compare_contact(struct keep *k, unsigned upstream)
 {
     char now[STORE_NOTE_MAX];
     char before[STORE_NOTE_MAX];
-    char line[LINE_ROOM];
     struct address was;
 
-    if (!contact_now(k, upstream, now))
-        return;
     store_fact(k->store, upstream, STORE_CONTACT, before);
+    if (!contact_now(k, upstream, now)) {
+        if (address_parse(span_of(before), 0, &was))
+            core_contact_was(k->core, upstream, &was);
+        return;
+    }
     if (before[0] && strcmp(before, now) != 0) { /* in this order */
         set(k, upstream, STORE_LOST, "1");
         set(k, upstream, STORE_CONTACT_BEFORE, before);
     }
     set(k, upstream, STORE_CONTACT, now);
+    if (address_parse(span_of(now), 0, &was))
+        core_contact_was(k->core, upstream, &was);
     store_fact(k->store, upstream, STORE_CONTACT_BEFORE, before);
-    if (!before[0])
-        return;
-    if (!address_parse(span_of(before), 0, &was))
-        was = (struct address){0};
-    core_contact_moved(k->core, upstream, &was);
-    snprintf(line, sizeof line,
-             "event=contact_moved upstream=%s before=%s now=%s remedy=\"none needed: all leases "
-             "are registered anew, and the old contacts removed\"",
-             k->config->upstream[upstream].name, before, now);
-    say(k, LOG_WARN, line);
+    if (before[0] && address_parse(span_of(before), 0, &was))
+        core_contact_moved(k->core, upstream, &was);
 }
 
 bool keep_begin(struct keep *k, FILE *errors)

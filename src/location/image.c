@@ -73,14 +73,14 @@ size_t image_put_lost(char *at, unsigned upstream, bool lost)
     return ENTRY;
 }
 
-size_t image_put_run(char *at, unsigned upstream, struct span run)
+size_t image_put_text(char *at, unsigned upstream, enum image_kind kind, struct span text)
 {
     struct image_entry *e = (struct image_entry *)(void *)at;
 
-    *e = (struct image_entry){.hash = upstream, .size = IMAGE_RUN_MAX, .kind = IMAGE_RUN};
-    memset(e + 1, 0, IMAGE_RUN_MAX);
-    memcpy(e + 1, run.p, run.n);
-    return ENTRY + IMAGE_RUN_MAX;
+    *e = (struct image_entry){.hash = upstream, .size = IMAGE_TEXT_MAX, .kind = kind};
+    memset(e + 1, 0, IMAGE_TEXT_MAX);
+    memcpy(e + 1, text.p, text.n);
+    return ENTRY + IMAGE_TEXT_MAX;
 }
 
 const struct image_entry *image_next(struct span *batch)

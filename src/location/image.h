@@ -16,12 +16,14 @@ enum image_kind {
     IMAGE_AOR,
     IMAGE_LOST,  /* what this main registrar holds may be lost */
     IMAGE_KNOWN, /* it is known again */
-    IMAGE_RUN    /* by this text it tells one start of its own from another */
+    /* With a text each: */
+    IMAGE_RUN,    /* by that it tells one start of its own from another */
+    IMAGE_CONTACT /* our contact that its leases are for */
 };
 
-/* Main registrars, and the longest such text. */
+/* Main registrars, and the longest text. */
 #define IMAGE_UPSTREAMS_MAX 32
-#define IMAGE_RUN_MAX       40
+#define IMAGE_TEXT_MAX      64
 
 struct image_entry {
     uint64_t hash; /* of the AOR; else the index of the main registrar */
@@ -36,14 +38,14 @@ size_t image_room(const struct aor *a);
 size_t image_put(const struct runtime *rt, char *at, uint64_t hash, const struct aor *a);
 /* An entry that tells of a main registrar. Returns the bytes written, as above. */
 size_t image_put_lost(char *at, unsigned upstream, bool lost);
-/* The same; `run`: at most IMAGE_RUN_MAX. Takes up to IMAGE_RUN_ROOM. */
-#define IMAGE_RUN_ROOM (sizeof(struct image_entry) + IMAGE_RUN_MAX)
-size_t image_put_run(char *at, unsigned upstream, struct span run);
+/* The same, with a text of at most IMAGE_TEXT_MAX. Takes up to IMAGE_TEXT_ROOM. */
+#define IMAGE_TEXT_ROOM (sizeof(struct image_entry) + IMAGE_TEXT_MAX)
+size_t image_put_text(char *at, unsigned upstream, enum image_kind kind, struct span text);
 
 /* The entry at the begin of the rest of a batch, which is moved on; NULL: the end. */
 const struct image_entry *image_next(struct span *batch);
-/* The text of IMAGE_RUN. */
-static inline struct span image_run(const struct image_entry *e)
+/* Its text. */
+static inline struct span image_text(const struct image_entry *e)
 {
     const char *text = (const char *)(e + 1);
 

@@ -74,13 +74,23 @@ void journal_restore_lost(struct journal *j, unsigned upstream)
     j->lost_stored = j->lost;
 }
 
+static void tell(struct journal *j, struct journal_texts *t, unsigned upstream, struct span text)
+{
+    if (!j->kept || text.n > IMAGE_TEXT_MAX)
+        return;
+    memset(t->text[upstream], 0, IMAGE_TEXT_MAX);
+    memcpy(t->text[upstream], text.p, text.n);
+    t->due |= UINT32_C(1) << upstream;
+}
+
 void journal_run(struct journal *j, unsigned upstream, struct span run)
 {
-    if (!j->kept)
-        return;
-    memset(j->run[upstream], 0, IMAGE_RUN_MAX);
-    memcpy(j->run[upstream], run.p, run.n);
-    j->run_due |= UINT32_C(1) << upstream;
+    tell(j, &j->run, upstream, run);
+}
+
+void journal_contact(struct journal *j, unsigned upstream, struct span contact)
+{
+    tell(j, &j->contact, upstream, contact);
 }
 
 /* The main registrars of which the store is to be told what they lost, or did not. */
@@ -160,10 +170,10 @@ static bool note_all(struct journal *j)
 /* Is there something to tell of main registrars, and memory for it? */
 static bool can_tell_of_upstreams(struct journal *j)
 {
-    if (lost_due(j) == 0 && j->run_due == 0)
+    if (lost_due(j) == 0 && j->run.due == 0 && j->contact.due == 0)
         return false;
     j->batch_n = 0;
-    if (grow_batch(j, IMAGE_UPSTREAMS_MAX * (sizeof(struct image_entry) + IMAGE_RUN_ROOM)))
+    if (grow_batch(j, IMAGE_UPSTREAMS_MAX * (sizeof(struct image_entry) + 2 * IMAGE_TEXT_ROOM)))
         return true;
     runtime_count(j->rt, COUNTER_OUT_OF_MEMORY);
     look_in(j, JOURNAL_RETRY_MS);
@@ -211,19 +221,20 @@ static void put_lost(struct journal *j)
     }
 }
 
-/* After put_lost(): who is known to run anew has lost what he held. */
-static void put_runs(struct journal *j)
+/* Tells the store these texts of the main registrars in `mask`, if there is room. */
+static void put_texts(struct journal *j, struct journal_texts *t, enum image_kind kind,
+                      uint32_t mask)
 {
-    uint32_t due = j->run_due & ~(lost_due(j) & j->lost);
+    uint32_t due = t->due & mask;
 
     for (unsigned i = 0; due >> i; i++) {
         if (!(due >> i & 1))
             continue;
-        if (!grow_batch(j, IMAGE_RUN_ROOM))
+        if (!grow_batch(j, IMAGE_TEXT_ROOM))
             return;
-        j->batch_n += image_put_run(j->batch + j->batch_n, i,
-                                    span_make(j->run[i], strnlen(j->run[i], IMAGE_RUN_MAX)));
-        j->run_due &= ~(UINT32_C(1) << i);
+        j->batch_n += image_put_text(j->batch + j->batch_n, i, kind,
+                                     span_make(t->text[i], strnlen(t->text[i], IMAGE_TEXT_MAX)));
+        t->due &= ~(UINT32_C(1) << i);
     }
 }
 
@@ -235,7 +246,9 @@ static void fill_batch(struct journal *j)
 
     j->batch_n = 0;
     put_lost(j);
-    put_runs(j);
+    /* Who is known to run anew has lost what he held: not before that. */
+    put_texts(j, &j->run, IMAGE_RUN, ~(lost_due(j) & j->lost));
+    put_texts(j, &j->contact, IMAGE_CONTACT, UINT32_MAX);
     while (table_next_key(&j->round, &j->round_at, &hash)) {
         const struct aor *a = location_find(j->location, hash);
 
@@ -319,5 +332,5 @@ bool journal_look(struct journal *j)
 bool journal_is_behind(const struct journal *j)
 {
     return j->with_store || j->round_open || j->changed.used || j->missed ||
-           j->lost != j->lost_stored || j->run_due;
+           j->lost != j->lost_stored || j->run.due || j->contact.due;
 }

@@ -39,8 +39,10 @@ struct journal {
     uint32_t lost;        /* bit i: what main registrar i holds may be lost */
     uint32_t lost_stored; /* as the store has it, once the batch is written */
     uint64_t known_after; /* what has to be durable before one is stored as known again */
-    uint32_t run_due;     /* bit i: of main registrar i the next batch tells `run` */
-    char run[IMAGE_UPSTREAMS_MAX][IMAGE_RUN_MAX];
+    struct journal_texts {
+        uint32_t due; /* bit i: of main registrar i the next batch tells it */
+        char text[IMAGE_UPSTREAMS_MAX][IMAGE_TEXT_MAX];
+    } run, contact;
     char *batch; /* the images with the store */
     size_t batch_n;
     size_t batch_room;
@@ -68,9 +70,11 @@ void journal_lost(struct journal *j, unsigned upstream, bool lost);
 /* The store says so: before the first change. */
 void journal_restore_lost(struct journal *j, unsigned upstream);
 
-/* By this text (at most IMAGE_RUN_MAX) it tells one start of its own from another; stored
+/* By this text (at most IMAGE_TEXT_MAX) it tells one start of its own from another; stored
  * soon, and not before that it lost something. */
 void journal_run(struct journal *j, unsigned upstream, struct span run);
+/* Its leases are for this contact of ours, as text; stored soon. */
+void journal_contact(struct journal *j, unsigned upstream, struct span contact);
 
 static inline bool journal_is_lost(const struct journal *j, unsigned upstream)
 {

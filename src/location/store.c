@@ -102,6 +102,7 @@ static const char *const statements[STORE_STATEMENTS] = {
     [STORE_SET_LOST] = "UPDATE upstream SET lost = 1 WHERE id = ?1",
     [STORE_SET_KNOWN] = "UPDATE upstream SET lost = 0, contact_before = '' WHERE id = ?1",
     [STORE_SET_RUN] = "UPDATE upstream SET run = ?2 WHERE id = ?1",
+    [STORE_SET_CONTACT] = "UPDATE upstream SET contact = ?2 WHERE id = ?1",
 };
 
 /* ---- opening --------------------------------------------------------------- */
@@ -474,12 +475,13 @@ static bool put_upstream_entry(struct store *s, const struct image_entry *e)
 {
     static const enum store_statement which[] = {[IMAGE_LOST] = STORE_SET_LOST,
                                                  [IMAGE_KNOWN] = STORE_SET_KNOWN,
-                                                 [IMAGE_RUN] = STORE_SET_RUN};
+                                                 [IMAGE_RUN] = STORE_SET_RUN,
+                                                 [IMAGE_CONTACT] = STORE_SET_CONTACT};
     sqlite3_stmt *st = s->statement[which[e->kind]];
 
     sqlite3_bind_int(st, 1, s->upstream_id[e->hash]);
-    if (e->kind == IMAGE_RUN)
-        bind_text_always(st, 2, image_run(e));
+    if (e->size)
+        bind_text_always(st, 2, image_text(e));
     return store_step(st);
 }
 

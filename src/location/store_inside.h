@@ -28,6 +28,7 @@ enum store_statement {
     STORE_SET_LOST,
     STORE_SET_KNOWN,
     STORE_SET_RUN,
+    STORE_SET_CONTACT,
     STORE_STATEMENTS
 };
 

@@ -505,6 +505,22 @@ void registrar_restored(struct registrar *r, struct aor *a)
               now_ms + RESTORED_AFTER_MS + a->hash % RESTORED_WITHIN_MS);
 }
 
+static void say_contact_moved(struct registrar *r, const struct upstream *u)
+{
+    char room[2][IMAGE_TEXT_MAX];
+    struct buf before = buf_make(room[0], sizeof room[0] - 1);
+    struct buf now = buf_make(room[1], sizeof room[1] - 1);
+
+    address_put(&before, &u->contact_before);
+    address_put(&now, &u->contact);
+    room[0][before.n] = room[1][now.n] = '\0';
+    runtime_log(
+        r->rt, LOG_WARN, "contact_moved",
+        "upstream=%s before=%s now=%s remedy=\"none needed: all leases are registered anew, "
+        "and the old contacts removed\"",
+        u->config->name, room[0], room[1]);
+}
+
 void registrar_contact_moved(struct registrar *r, struct upstream *u, const struct address *before)
 {
     struct aor *a;
@@ -514,10 +530,10 @@ void registrar_contact_moved(struct registrar *r, struct upstream *u, const stru
     while ((a = location_next(r->with.location, &at))) {
         struct lease *l = aor_lease_at(a, (unsigned)(u - r->with.upstreams->list));
 
-        if (l && before->family != ADDRESS_NONE && l->means == MEANS_ACL &&
-            lease_possible(l, r->rt->now_ms))
+        if (l && l->means == MEANS_ACL && lease_possible(l, r->rt->now_ms))
             l->stale = STALE_ALONE;
     }
+    say_contact_moved(r, u);
     journal_lost(r->with.journal, (unsigned)(u - r->with.upstreams->list), true);
     if (upstream_is_up(u)) /* else when it is */
         registrar_upstream_lost(r, u, "our contact there is another one");
@@ -547,13 +563,31 @@ static void on_down(void *self, struct upstream *u)
             reload_take_over(r, &all->list[i], u);
 }
 
+/* Of one with a name it is known only now what our contact there is. True: it is another one
+ * than that of the stored leases. */
+static bool compare_contact(struct registrar *r, struct upstream *u)
+{
+    struct address noted = u->contact_noted;
+
+    if (!u->config->host)
+        return false;
+    u->contact_noted = u->contact;
+    if (noted.family == ADDRESS_NONE)
+        reload_note_contact(r, u);
+    if (noted.family == ADDRESS_NONE || address_equal(&noted, &u->contact))
+        return false;
+    registrar_contact_moved(r, u, &noted);
+    return true;
+}
+
 /* What waits for another one that is down need not, any more. */
 static void on_returned(void *self, struct upstream *u)
 {
     struct registrar *r = self;
     struct upstreams *all = r->with.upstreams;
 
-    registrar_upstream_lost(r, u, "it did not answer, and is back");
+    if (!compare_contact(r, u))
+        registrar_upstream_lost(r, u, "it did not answer, and is back");
     for (unsigned i = 0; i < all->count; i++)
         if (!upstream_is_up(&all->list[i]))
             errands_divert(r, i);

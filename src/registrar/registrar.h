@@ -50,8 +50,7 @@ void registrar_started(struct registrar *r);
  * Our contact at this upstream is another one than before the restart (its address,
  * `contact` or `advertise` was changed): the leases that were restored are not of this
  * one: each is removed there, where midreg may do that (else it lapses), and registered
- * anew, by a reload. `before`: that contact's address, or ADDRESS_NONE. After
- * registrar_started().
+ * anew, by a reload. `before`: that contact's address. After registrar_started().
  */
 void registrar_contact_moved(struct registrar *r, struct upstream *u, const struct address *before);
 

@@ -39,14 +39,26 @@ static void arm(struct registrar *r, struct reload *l, uint64_t after_ms)
     wheel_arm(&r->rt->wheel, &l->timer, TIMER_RELOAD, r->rt->now_ms + after_ms);
 }
 
+void reload_note_contact(struct registrar *r, struct upstream *u)
+{
+    char room[IMAGE_TEXT_MAX];
+    struct buf text = buf_make(room, sizeof room);
+
+    address_put(&text, &u->contact);
+    journal_contact(r->with.journal, (unsigned)(u - r->with.upstreams->list), buf_done(&text));
+}
+
 static void end(struct registrar *r, struct reload *l)
 {
     struct upstream *u = upstream_of(r, l);
 
     l->state = RELOAD_IDLE;
     l->ended_ms = r->rt->now_ms;
-    if (l->walked && l->lost && !l->dry && upstream_is_up(u))
+    if (l->walked && l->lost && !l->dry && upstream_is_up(u)) {
         journal_lost(r->with.journal, (unsigned)(l - r->reload), false);
+        if (u->config->host) /* of others it is known, and stored, from the start */
+            reload_note_contact(r, u);
+    }
     runtime_log(r->rt, LOG_INFO, "reload_ended",
                 "upstream=%s done=%llu failed=%llu due=%llu seconds=%llu", u->config->name,
                 (unsigned long long)l->done, (unsigned long long)l->failed,

@@ -78,6 +78,9 @@ bool registrar_reload_one(struct registrar *r, uint64_t aor_hash);
 /* The reload of this upstream. */
 const struct reload *registrar_reload(const struct registrar *r, const struct upstream *u);
 
+/* Our contact there is stored as that of its leases. */
+void reload_note_contact(struct registrar *r, struct upstream *u);
+
 /* ---- for the room -------------------------------------------------------------------- */
 
 /* What became of an errand of a reload. */

@@ -26,7 +26,8 @@ struct upstream {
                        * ADDRESS_NONE: not known yet (name.h) */
     struct upstream_stream stream;
     struct address contact;        /* our address in the contacts that it holds */
-    struct address contact_before; /* that before the restart, where leases are stale */
+    struct address contact_before; /* an earlier one, where leases are stale */
+    struct address contact_noted;  /* of one with a name: that of the store */
     enum upstream_openness openness;
     enum upstream_openness before_doubt;
     uint64_t doubt_after_ms; /* not doubted again before */

@@ -40,8 +40,8 @@ void disk_write(struct disk *d, struct span batch)
             d->lost |= UINT32_C(1) << e->hash;
         else if (e->kind == IMAGE_KNOWN)
             d->lost &= ~(UINT32_C(1) << e->hash);
-        else if (e->kind == IMAGE_RUN)
-            continue; /* nobody here has an event socket */
+        else if (e->kind != IMAGE_AOR)
+            continue; /* nobody here has an event socket, or a name */
         else if (image_record(e))
             put(d, e->hash, image_record(e));
         else

@@ -182,6 +182,22 @@ def test_after_a_crash_it_is_not_known_where_the_leases_are(house):
     house.registrar.wait_register("al", count=2)
 
 
+def test_another_contact_of_ours_after_a_crash(house):
+    """It is known only when the name is resolved, and compared then: the earlier contact does not stay."""
+    house.dns.address(NAME, "127.0.0.1")
+    house.begin(named(house))
+    house.midreg.wait_log("event=reload_ended")
+    house.registered("al")
+    first = house.registrar.wait_register("al")
+    house.midreg.kill()
+    house.start(upstream={"address": named(house), "ping-interval": 1, "contact": "127.0.0.1:%d" % free_port()},
+                resolver=house.dns.hostport)
+    house.midreg.wait_log("event=contact_moved upstream=pbx before=%s:%d" % house.server)
+    assert house.registrar.wait_removed("al", timeout=10).contact == first.contact
+    house.midreg.wait_log("event=reload_ended upstream=pbx done=1 failed=0", timeout=10)
+    assert len(house.registrar.contacts("al")) == 1
+
+
 def test_a_name_that_led_elsewhere_while_midreg_was_away(house):
     house.dns.address(NAME, "127.0.0.1")
     house.begin(named(house), store="sqlite")

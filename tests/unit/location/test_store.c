@@ -553,7 +553,8 @@ static void test_facts(void **state)
     assert_true(store_set_fact(d->s, 1, STORE_PLACE, "10.0.0.9:5080"));
     assert_true(store_set_fact(d->s, 1, STORE_LOST, "1"));
     write_lost(d, 1, true);
-    d->batch_n = image_put_run(d->batch, 1, SPAN("b0cb1d0e-0d9e-4d59-a0f1-0d8ba3ec7e7e"));
+    d->batch_n =
+        image_put_text(d->batch, 1, IMAGE_RUN, SPAN("b0cb1d0e-0d9e-4d59-a0f1-0d8ba3ec7e7e"));
     assert_true(write_batch(d));
     assert_fact(d, 1, STORE_CONTACT_BEFORE, "10.0.0.2:5060");
     assert_fact(d, 1, STORE_RUN, "b0cb1d0e-0d9e-4d59-a0f1-0d8ba3ec7e7e");
