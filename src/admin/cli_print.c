@@ -91,6 +91,12 @@ static void print_upstreams(FILE *out, const json_t *upstreams)
     {
         struct cli_duration left;
 
+        if (json_is_true(json_object_get(u, "lost")) && strcmp(text(u, "state"), "up") == 0 &&
+            strcmp(text(json_object_get(u, "reload"), "state"), "idle") == 0)
+            fprintf(out,
+                    "%s may have lost registrations and has not got all of them back: `midreg "
+                    "reload --upstream %s` gives them back\n",
+                    text(u, "name"), text(u, "name"));
         if (number(u, "storm"))
             fprintf(out,
                     "storm at %s: about %s until all phones that register anew are in; known ones "

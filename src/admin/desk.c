@@ -62,6 +62,7 @@ static bool put_upstream(const struct desk *d, struct ask *a, unsigned i)
     out->state = u->health.state;
     out->state_s = (now_ms - u->health.since_ms) / 1000;
     out->rtt_ms = u->health.rtt_ms;
+    out->lost = journal_is_lost(d->core->journal, i);
     out->has_events = u->config->event_socket.address.family != ADDRESS_NONE;
     out->events_up = d->core->events && event_socket_is_up(d->core->events, u);
     report_upstream(d->at.registrar, i, &out->registrar);

@@ -23,6 +23,7 @@ struct facts_upstream {
     enum health_state state;
     uint64_t state_s; /* in this state since so many seconds */
     uint32_t rtt_ms;  /* of its last answered ping */
+    bool lost;        /* it may have lost registrations that it has not got back */
     bool has_events;  /* an event socket is configured */
     bool events_up;   /* and connected */
     struct report_upstream registrar;

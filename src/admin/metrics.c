@@ -97,6 +97,11 @@ static double reloading_of(const struct facts_upstream *u)
     return u->reload.state != RELOAD_IDLE;
 }
 
+static double lost_of(const struct facts_upstream *u)
+{
+    return u->lost;
+}
+
 static double events_of(const struct facts_upstream *u)
 {
     return u->events_up;
@@ -123,6 +128,7 @@ static const struct {
     {"midreg_upstream_event_socket_up", "1: FreeSWITCH's event socket is connected", events_of},
     {"midreg_upstream_rtt_seconds", "time to the answer of the last ping", rtt_of},
     {"midreg_upstream_reloading", "1: its leases are being registered again", reloading_of},
+    {"midreg_upstream_lost", "1: it may have lost registrations that it has not got back", lost_of},
     {"midreg_upstream_open", "1: it challenges nobody, so its word proves nothing", open_of},
 };
 

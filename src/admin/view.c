@@ -106,13 +106,14 @@ static const char *events(const struct facts_upstream *u)
 static json_t *upstream(const struct facts_upstream *u)
 {
     return json_pack(
-        "{s:s, s:s?, s:s, s:o, s:o, s:s, s:o, s:o, s:o, s:s, s:o, s:f, s:o, s:o, s:o}", "name",
+        "{s:s, s:s?, s:s, s:o, s:o, s:b, s:s, s:o, s:o, s:o, s:s, s:o, s:f, s:o, s:o, s:o}", "name",
         u->name, "host", u->host, "state", u->state == HEALTH_UP ? "up" : "down", "state_s",
-        number(u->state_s), "rtt_ms", number(u->rtt_ms), "event_socket", events(u), "reload",
-        reload(u), "address", address(&u->address), "contact", address(&u->contact), "openness",
-        view_openness(u->openness), "rate", number(u->registrar.rate), "needed",
-        (double)u->registrar.needed_milli / 1000, "expires", number(u->registrar.expires_s),
-        "waiting", number(u->registrar.waiting), "storm", number(u->registrar.storm_s));
+        number(u->state_s), "rtt_ms", number(u->rtt_ms), "lost", (int)u->lost, "event_socket",
+        events(u), "reload", reload(u), "address", address(&u->address), "contact",
+        address(&u->contact), "openness", view_openness(u->openness), "rate",
+        number(u->registrar.rate), "needed", (double)u->registrar.needed_milli / 1000, "expires",
+        number(u->registrar.expires_s), "waiting", number(u->registrar.waiting), "storm",
+        number(u->registrar.storm_s));
 }
 
 static json_t *upstreams(const struct facts *f)

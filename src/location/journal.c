@@ -61,6 +61,7 @@ void journal_lost(struct journal *j, unsigned upstream, bool lost)
 
     if (lost == journal_is_lost(j, upstream))
         return;
+    j->telling = true;
     j->lost ^= bit;
     if (!lost)
         j->known_after = j->submitted;
@@ -81,6 +82,7 @@ static void tell(struct journal *j, struct journal_texts *t, unsigned upstream, 
     memset(t->text[upstream], 0, IMAGE_TEXT_MAX);
     memcpy(t->text[upstream], text.p, text.n);
     t->due |= UINT32_C(1) << upstream;
+    j->telling = true;
 }
 
 void journal_run(struct journal *j, unsigned upstream, struct span run)
@@ -170,8 +172,10 @@ static bool note_all(struct journal *j)
 /* Is there something to tell of main registrars, and memory for it? */
 static bool can_tell_of_upstreams(struct journal *j)
 {
-    if (lost_due(j) == 0 && j->run.due == 0 && j->contact.due == 0)
+    if (lost_due(j) == 0 && j->run.due == 0 && j->contact.due == 0) {
+        j->telling = j->lost != j->lost_stored;
         return false;
+    }
     j->batch_n = 0;
     if (grow_batch(j, IMAGE_UPSTREAMS_MAX * (sizeof(struct image_entry) + 2 * IMAGE_TEXT_ROOM)))
         return true;
@@ -186,7 +190,7 @@ static bool begin_round(struct journal *j)
 
     if (j->missed && note_all(j))
         j->missed = false;
-    if (j->changed.used == 0 && !can_tell_of_upstreams(j))
+    if (j->changed.used == 0 && (!j->telling || !can_tell_of_upstreams(j)))
         return false;
     j->round = j->changed;
     j->changed = done;

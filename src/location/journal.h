@@ -39,6 +39,7 @@ struct journal {
     uint32_t lost;        /* bit i: what main registrar i holds may be lost */
     uint32_t lost_stored; /* as the store has it, once the batch is written */
     uint64_t known_after; /* what has to be durable before one is stored as known again */
+    bool telling;         /* there may be something to tell of main registrars */
     struct journal_texts {
         uint32_t due; /* bit i: of main registrar i the next batch tells it */
         char text[IMAGE_UPSTREAMS_MAX][IMAGE_TEXT_MAX];

@@ -212,6 +212,27 @@ def test_reload(busy):
     assert failed.returncode == 1 and "no upstream of this name" in failed.stderr
 
 
+def test_what_is_lost_and_not_given_back_is_told(house):
+    """Whoever stops the reload after a restart of the main registrar sees what is missing."""
+    users = ["u%d" % i for i in range(8)]
+    house.start(upstream={"rate": 5, "rate-max": 5, "ping-interval": 1})
+    for user in users:
+        house.registered(user)
+    assert "may have lost" not in good(house, "status")
+    house.registrar.state = "silent"
+    house.midreg.wait_log("event=upstream_down")
+    house.registrar.purge()
+    house.registrar.state = "running"
+    house.midreg.wait_log("event=reload_begun")
+    assert "may have lost" not in good(house, "status"), "that is being done"
+    good(house, "reload", "--stop")
+    poll(lambda: "pbx may have lost registrations" in good(house, "status"), "it is told")
+    assert len([user for user in users if house.registrar.contacts(user)]) < len(users)
+    good(house, "reload")
+    assert all(house.registrar.contacts(user) for user in users)
+    assert "may have lost" not in good(house, "status")
+
+
 def test_a_reload_that_fails_is_told_by_the_exit_status(busy):
     busy.registrar.refuse["bo"] = 500
     failed = ask(busy, "reload")
