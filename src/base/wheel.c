@@ -14,7 +14,7 @@
 #define WHEEL_BITS 8
 #define WHEEL_END  (((uint64_t)1 << (WHEEL_BITS * WHEEL_LEVELS)) - 1)
 /* wheel_next() looks at so many timers of a slot for the earliest. */
-#define WHEEL_LOOK 16
+#define WHEEL_LOOK 8
 
 static_assert(WHEEL_SLOTS == 1 << WHEEL_BITS, "a level is a byte of the time");
 

@@ -61,6 +61,8 @@ enum binding_flag {
     BINDING_TOMBSTONE = 1,   /* removed; kept 32 s so that a late copy changes nothing */
     BINDING_UNREACHABLE = 4, /* its connection has closed */
     BINDING_FLOW_PROVED = 2, /* `flow` is where the last proved REGISTER came from */
+    BINDING_RESTORED = 8,    /* not refreshed since the restart: before it a 200 that is not stored
+                                may have granted it all its time */
 };
 
 struct binding {

@@ -9,10 +9,15 @@
 #include "registrar/extras.h"
 #include "sip/build.h"
 
-/* Remaining time, rounded up: a phone must never think it is gone too early. */
+#define NOBODY 0 /* no AOR has this number, but by a chance of 2^-64 */
+
+/* Remaining time, rounded up: a phone must never think it is gone too early. Of one that is kept
+ * for longer than was granted last (BINDING_RESTORED), what was granted. */
 static uint64_t remaining_s(const struct binding *b, uint64_t now_ms)
 {
-    return (b->expires_ms - now_ms + 999) / 1000;
+    uint64_t left_s = (b->expires_ms - now_ms + 999) / 1000;
+
+    return left_s < b->granted_s ? left_s : b->granted_s;
 }
 
 static void put_q(struct buf *out, uint16_t q)
@@ -150,7 +155,8 @@ static bool is_durable(struct registrar *r, uint64_t hash, uint64_t *sequence)
     return journal_is_durable(r->with.journal, *sequence);
 }
 
-static void park(struct registrar *r, struct handle server, uint64_t hash, uint64_t sequence)
+static void park(struct registrar *r, struct handle server, uint64_t hash, uint64_t listed,
+                 uint64_t sequence)
 {
     struct handle handle;
     struct parked *p = slab_new(&r->parked, &handle);
@@ -160,7 +166,7 @@ static void park(struct registrar *r, struct handle server, uint64_t hash, uint6
         answer_unavailable_in(r, server, "Service Unavailable (store is behind)");
         return;
     }
-    *p = (struct parked){handle, NULL, server, hash, sequence};
+    *p = (struct parked){handle, NULL, server, hash, listed, sequence};
     if (r->parked_last)
         r->parked_last->next = p;
     else
@@ -178,7 +184,7 @@ void answer_ok(struct registrar *r, const struct sip_message *m, const struct fl
         struct server_tx *tx = server_begin(r->with.transactions, m, from, NULL, NULL);
 
         if (tx) {
-            park(r, tx->handle, hash, sequence);
+            park(r, tx->handle, hash, hash, sequence);
             server_forget(tx);
         } else
             answer_unavailable(r, m, from, NULL);
@@ -222,14 +228,44 @@ static void send_ok_in(struct registrar *r, struct handle server, uint64_t hash)
         server_reply(tx, 200, NULL, buf_done(&fields));
 }
 
-void answer_ok_in(struct registrar *r, struct handle server, uint64_t hash)
+/* Of an AOR, when its last change is durable; it lists the contacts of `listed`. */
+static void send_when_durable(struct registrar *r, struct handle server, uint64_t hash,
+                              uint64_t listed)
 {
     uint64_t sequence;
 
     if (is_durable(r, hash, &sequence))
-        send_ok_in(r, server, hash);
+        send_ok_in(r, server, listed);
     else
-        park(r, server, hash, sequence);
+        park(r, server, hash, listed, sequence);
+}
+
+void answer_ok_in(struct registrar *r, struct handle server, uint64_t hash)
+{
+    send_when_durable(r, server, hash, hash);
+}
+
+void answer_nobody_in(struct registrar *r, struct handle server, uint64_t hash)
+{
+    send_when_durable(r, server, hash, NOBODY);
+}
+
+void answer_nobody(struct registrar *r, const struct sip_message *m, const struct flow *from,
+                   uint64_t hash)
+{
+    uint64_t sequence;
+    struct server_tx *tx;
+
+    if (is_durable(r, hash, &sequence)) {
+        answer_ok(r, m, from, NOBODY);
+        return;
+    }
+    tx = server_begin(r->with.transactions, m, from, NULL, NULL);
+    if (tx) {
+        park(r, tx->handle, hash, NOBODY, sequence);
+        server_forget(tx);
+    } else
+        answer_unavailable(r, m, from, NULL);
 }
 
 void answer_durable(struct registrar *r)
@@ -244,7 +280,7 @@ void answer_durable(struct registrar *r)
             r->parked_last = NULL;
         slab_free(&r->parked, done.handle);
         /* Newer changes of the record may still be on their way. */
-        answer_ok_in(r, done.server, done.hash);
+        send_when_durable(r, done.server, done.hash, done.listed);
     }
 }
 

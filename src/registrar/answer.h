@@ -17,6 +17,7 @@ struct parked {
     struct parked *next;
     struct handle server;
     uint64_t hash;
+    uint64_t listed; /* whose contacts it lists: hash, or nobody's */
     uint64_t sequence;
 };
 
@@ -25,6 +26,11 @@ void answer_ok(struct registrar *r, const struct sip_message *m, const struct fl
                uint64_t hash);
 /* 200 in a forwarded REGISTER's transaction. A stale handle is ignored. */
 void answer_ok_in(struct registrar *r, struct handle server, uint64_t hash);
+/* The same to somebody who has proved nothing, where nobody is registered: who registers before
+ * it can leave is none of his business. */
+void answer_nobody(struct registrar *r, const struct sip_message *m, const struct flow *from,
+                   uint64_t hash);
+void answer_nobody_in(struct registrar *r, struct handle server, uint64_t hash);
 
 /* Refuses without a transaction, by the rules' word. */
 void answer_refusal(struct registrar *r, const struct sip_message *m, const struct flow *from,

@@ -33,7 +33,10 @@ void errand_commit_in(struct registrar *r, struct handle server, const struct re
     }
     runtime_count(r->rt,
                   proof == PROOF_UPSTREAM ? COUNTER_REGISTER_FORWARDED : COUNTER_REGISTER_ABSORBED);
-    answer_ok_in(r, server, rq->hash);
+    if (proof == PROOF_ABSENT && outcome->verdict == REG_ANSWERED)
+        answer_nobody_in(r, server, rq->hash);
+    else
+        answer_ok_in(r, server, rq->hash);
     driver_flow_lost(r, rq->hash, &rq->flow);
 }
 

@@ -181,14 +181,30 @@ static struct binding_spec spec_of(struct registrar *r, const struct register_re
     };
 }
 
+/* The first one after a restart may be a late copy of what was answered before, so that the phone
+ * hears nothing of a shorter grant: unless it asks for less, it keeps what it had (`until_ms`). */
+static void keep_promise(const struct registrar *r, struct binding *b, uint64_t until_ms,
+                         const struct register_request *rq, const struct change *change)
+{
+    uint64_t asked_ms = (uint64_t)rq->contact[change->contact].expires_s * 1000;
+
+    b->flags &= BINDING_RESTORED ^ 15u;
+    if (b->expires_ms < until_ms && until_ms <= r->rt->now_ms + asked_ms)
+        b->expires_ms = until_ms;
+}
+
 static void refresh(struct registrar *r, struct aor *a, const struct register_request *rq,
                     const struct change *change, bool proved)
 {
     struct binding *b = location_binding(a, change->binding_id);
+    uint64_t until_ms;
 
     if (!b)
         return;
+    until_ms = b->expires_ms;
     b->expires_ms = r->rt->now_ms + (uint64_t)change->granted_s * 1000;
+    if (b->flags & BINDING_RESTORED)
+        keep_promise(r, b, until_ms, rq, change);
     b->granted_s = change->granted_s;
     b->cseq = rq->cseq;
     if (b->restart_s < change->granted_s)
@@ -397,15 +413,21 @@ void registrar_receive(struct registrar *r, const struct sip_message *request,
         answer_refusal(r, request, from, &outcome);
         return;
     }
-    if (outcome.verdict == REG_ABSORBED && !driver_apply(r, &rq, proof, &outcome)) {
-        answer_unavailable(r, request, from, NULL);
-        lease_settle(r, rq.hash); /* what was applied is there */
+    if (outcome.verdict == REG_ANSWERED) {
+        runtime_count(r->rt, COUNTER_REGISTER_ABSORBED);
+        if (proof == PROOF_ABSENT)
+            answer_nobody(r, request, from, rq.hash);
+        else
+            answer_ok(r, request, from, rq.hash);
         return;
     }
-    runtime_count(r->rt, COUNTER_REGISTER_ABSORBED);
-    answer_ok(r, request, from, rq.hash);
-    if (outcome.verdict == REG_ABSORBED)
-        lease_settle(r, rq.hash);
+    if (driver_apply(r, &rq, proof, &outcome)) {
+        runtime_count(r->rt, COUNTER_REGISTER_ABSORBED);
+        answer_ok(r, request, from, rq.hash);
+    } else {
+        answer_unavailable(r, request, from, NULL); /* what was applied is there */
+    }
+    lease_settle(r, rq.hash);
 }
 
 /* ---- connections --------------------------------------------------------------------- */
@@ -493,6 +515,7 @@ void registrar_restored(struct registrar *r, struct aor *a)
         b->expires_ms = earlier(b->expires_ms, now_ms + granted_ms);
         b->expires_ms = later(b->expires_ms, now_ms + b->restart_s * UINT64_C(1000));
         b->proved_ms = earlier(b->proved_ms, now_ms);
+        b->flags |= BINDING_RESTORED;
     }
     for (unsigned i = 0; i <= a->further; i++)
         restore_lease(aor_lease(a, i), now_ms);

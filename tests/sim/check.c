@@ -244,6 +244,16 @@ static bool is_bound(const struct sim *s, const struct phone *p)
     return false;
 }
 
+/* As many contacts as an AOR may have: the old one of a phone that has moved takes its place
+ * until it expires, and another phone is refused meanwhile. */
+bool check_is_full(const struct sim *s, const struct phone *p)
+{
+    const struct aor *a = record(s, p->aor);
+
+    return a && aor_live_count(a, world_core_ms(s)) >= s->world.config->max_contacts &&
+           !is_bound(s, p);
+}
+
 static void check_phone(struct sim *s, const struct phone *p)
 {
     const struct person *person = &s->people.list[p->aor];
@@ -254,7 +264,8 @@ static void check_phone(struct sim *s, const struct phone *p)
     }
     if (p->mind != PHONE_ON || !faults_calm_for(s, PHONE_BOUND) ||
         p->changed_us + PHONE_BOUND > s->now_us ||
-        (person->refused_us && person->refused_us + PHONE_BOUND > s->now_us))
+        (person->refused_us && person->refused_us + PHONE_BOUND > s->now_us) ||
+        (person->full_us && person->full_us + PHONE_BOUND > s->now_us))
         return;
     if (!p->view.valid || p->view.until_us + 5 * SECOND < s->now_us)
         check_fail(s, 9, p->aor, "phone %u cannot register although nothing is wrong", p->index);

@@ -84,6 +84,9 @@ void check_quiet(struct sim *s);
 void check_pinged(struct sim *s, int aor, int status);
 void check_ping_lost(struct sim *s, int aor, uint64_t sent_us);
 
+/* Has its AOR as many contacts as it may, and this phone none of them? */
+bool check_is_full(const struct sim *s, const struct phone *p);
+
 /* ---- calls ---- */
 
 void check_call_begins(struct sim *s, struct pbx_call *c);

@@ -19,6 +19,7 @@ struct person {
     /* ---- what faults did to this AOR, for what the invariants may expect ---- */
     bool refused;            /* the main registrar has switched it off: 403 */
     uint64_t refused_us;     /* it said 403 last then; 0: never */
+    uint64_t full_us;        /* midreg did so then, and had as many contacts as it may; 0: never */
     uint64_t disturbed_us;   /* it took requests in the wrong order last then; 0: never */
     uint64_t all_removed_us; /* a phone removed all contacts, until then at the latest */
 };

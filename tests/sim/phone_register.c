@@ -322,6 +322,8 @@ static void refused(struct sim *s, struct phone *p, const struct sip_message *m)
     switch (m->status) {
     case 403:
     case 404:
+        if (check_is_full(s, p))
+            s->people.list[p->aor].full_us = s->now_us;
         p->view.valid = false;
         failed(s, p, 30, 60);
         return;

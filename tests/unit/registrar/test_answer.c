@@ -97,6 +97,31 @@ static void test_more_changes_while_parked(void **state)
     assert_answer(THIRD, 200);
 }
 
+/* Nobody was there when a stranger asked; who comes before he can be answered is none of his
+ * business. */
+static void test_a_stranger_who_waits(void **state)
+{
+    const char *answer;
+
+    (void)state;
+    register_home();
+    store_opens();
+    phone(HOME, "h1", 2, GONE_HOME CREDENTIALS);
+    upstream_grants(assert_register(0), 0);
+    phone(THIRD, "t1", 1, "");
+    assert_no_answer(THIRD);
+    phone(DESK, "d1", 1, CONTACT_DESK CREDENTIALS);
+    upstream_accepts();
+    for (unsigned i = 0; i < 4; i++) {
+        store_takes();
+        store_writes();
+    }
+    assert_answer(HOME, 200);
+    assert_int_equal(count_of(assert_answer(DESK, 200), "Contact:"), 1);
+    answer = assert_answer(THIRD, 200);
+    assert_int_equal(count_of(answer, "Contact:"), 0);
+}
+
 /* Design 7: after two seconds it is served from memory, and the alarm is up. */
 static void test_a_store_that_stalls(void **state)
 {
@@ -297,6 +322,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         IN(none, test_200_leaves_when_durable),
         IN(none, test_more_changes_while_parked),
+        IN(upstream, test_a_stranger_who_waits),
         IN(none, test_a_store_that_stalls),
         IN(none, test_refused_here),
         IN(none, test_late_copy_of_what_was_never_there),

@@ -291,6 +291,27 @@ static void test_contact_moved_without_means(void **state)
     assert_register(world.config.upstream_expires_s);
 }
 
+/* A copy of what was answered before a crash is answered with less: the phone, which has had its
+ * answer, does not hear it. */
+static void test_a_shorter_grant_takes_nothing_away(void **state)
+{
+    (void)state;
+    register_for(90);
+    restarted_after(1);
+    anna()->lease.granted_s = 60;
+    anna()->lease.means = MEANS_UNKNOWN;
+    phone(HOME, "h1", 1000, "Contact: <sip:anna@10.0.0.1:5060>;expires=90\r\n");
+    assert_non_null(strstr(assert_answer(HOME, 200), ";expires=30\r\n"));
+    assert_in_range(left_s(anna()), 80, 90);
+    phone(HOME, "h1", 1001, "Contact: <sip:anna@10.0.0.1:5060>;expires=90\r\n");
+    assert_answer(HOME, 200);
+    assert_in_range(left_s(anna()), 29, 30); /* once */
+    restarted_after(1);
+    phone(HOME, "h1", 1002, "Contact: <sip:anna@10.0.0.1:5060>;expires=65\r\n");
+    assert_answer(HOME, 200);
+    assert_in_range(left_s(anna()), 29, 30); /* it wishes for less than it has */
+}
+
 /* More than a restart would give it is stored first, and once. */
 static void test_a_longer_refresh_is_stored(void **state)
 {
@@ -320,6 +341,7 @@ int main(void)
         IN(test_clock_lost),
         IN(test_leases),
         IN(test_contact_moved),
+        IN(test_a_shorter_grant_takes_nothing_away),
         IN(test_contact_moved_is_owed),
         IN(test_contact_moved_and_a_phone_is_first),
         IN(test_contact_moved_and_the_phone_leaves),
