@@ -285,6 +285,15 @@ bool core_restore(struct core *c, const struct aor *image)
     return a != NULL;
 }
 
+void core_restore_removed(struct core *c, uint64_t hash, struct binding_spec *removed,
+                          uint64_t until_ms)
+{
+    uint64_t wall_ms = c->rt.ports->wall_s(c->rt.ports->world) * 1000;
+
+    removed->expires_ms = c->rt.now_ms + (until_ms > wall_ms ? until_ms - wall_ms : 0);
+    registrar_removed(c->registrar, hash, removed);
+}
+
 bool core_contact_at(const struct core *c, unsigned i, struct buf *out)
 {
     if (i >= c->upstreams.count || !upstream_is_placed(&c->upstreams.list[i]))

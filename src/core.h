@@ -30,6 +30,10 @@ void core_free(struct core *c);
 /* Before core_start(): puts a stored record back (location/image.h), whose number is of our
  * secret. False: no memory, or it is there already. */
 bool core_restore(struct core *c, const struct aor *image);
+/* Then: of its contacts that were removed, so that a late copy of a REGISTER does not bring them
+ * back (registrar_removed()). `until_ms` since 1970. */
+void core_restore_removed(struct core *c, uint64_t hash, struct binding_spec *removed,
+                          uint64_t until_ms);
 /* The number of an AOR by our secret. */
 uint64_t core_hash(const struct core *c, struct span aor);
 /* Before core_start(): what upstream number i held may be lost, and was not registered again

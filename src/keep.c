@@ -124,6 +124,13 @@ static bool take(void *self, const struct aor *image)
     return core_restore(k->core, image);
 }
 
+static void take_removed(void *self, uint64_t hash, struct binding_spec *removed, uint64_t until_ms)
+{
+    const struct keep *k = self;
+
+    core_restore_removed(k->core, hash, removed, until_ms);
+}
+
 static bool load(struct keep *k, FILE *errors)
 {
     uint64_t begin_ms = now_ms();
@@ -132,6 +139,7 @@ static bool load(struct keep *k, FILE *errors)
 
     if (!store_load(k->store, take, k, &loaded, errors))
         return false;
+    store_load_removed(k->store, (uint64_t)time(NULL) * MS_A_SECOND, take_removed, k);
     snprintf(line, sizeof line, "event=store_loaded aors=%llu bindings=%llu refused=%llu ms=%llu",
              (unsigned long long)loaded.aors, (unsigned long long)loaded.bindings,
              (unsigned long long)loaded.refused, (unsigned long long)(now_ms() - begin_ms));

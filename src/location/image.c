@@ -49,16 +49,12 @@ size_t image_put(const struct runtime *rt, char *at, uint64_t hash, const struct
     n = aor_head_size(a);
     memcpy(copy, a, n);
     memset(&copy->timer, 0, sizeof copy->timer);
-    copy->bindings = 0;
     copy->busy = 0;
     for (unsigned i = 0; i <= copy->further; i++)
         put_lease(aor_lease(copy, i), ahead_ms);
     for (const struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
-        if (b->flags & BINDING_TOMBSTONE)
-            continue;
         put_binding((struct binding *)(void *)((char *)copy + n), b, ahead_ms);
         n += binding_size(b);
-        copy->bindings++;
     }
     copy->size = (uint32_t)n;
     e->size = (uint32_t)n;

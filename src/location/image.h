@@ -2,7 +2,7 @@
  * location/image: a record as the store keeps it.
  *
  * A copy of the packed record whose times count from 1970 instead of the start
- * of the machine, without tombstones. A batch is a row of entries, each a head and,
+ * of the machine. A batch is a row of entries, each a head and,
  * unless the AOR is gone, such a copy; or one that tells of a main registrar.
  * Reading a batch may be done on any thread.
  */

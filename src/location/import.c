@@ -249,8 +249,9 @@ static bool begin(struct import *i, bool replace)
         " RETURNING id";
 
     if (!run(i, "BEGIN IMMEDIATE") ||
-        (replace && !run(i, "DELETE FROM binding; DELETE FROM lease; DELETE FROM aor;"
-                            "UPDATE upstream SET contact = '', contact_before = ''")) ||
+        (replace &&
+         !run(i, "DELETE FROM binding; DELETE FROM removed; DELETE FROM lease; DELETE FROM aor;"
+                 "UPDATE upstream SET contact = '', contact_before = ''")) ||
         !run(i, "CREATE INDEX by_text ON aor (aor)")) /* until the end of the import */
         return false;
     return (sqlite3_prepare_v2(i->s->db, "SELECT 1 FROM aor WHERE aor = ? OR id = ?", -1, &i->there,

@@ -124,6 +124,11 @@ static void restore_binding(struct binding *b, int64_t ahead_ms)
     }
 }
 
+static bool counts(const struct binding *b)
+{
+    return !(b->flags & BINDING_TOMBSTONE);
+}
+
 struct aor *location_restore(struct location *l, const struct aor *image)
 {
     const struct ports *ports = l->rt->ports;
@@ -153,18 +158,13 @@ struct aor *location_restore(struct location *l, const struct aor *image)
     }
     for (struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
         restore_binding(b, ahead_ms);
-        l->bindings++;
+        l->bindings += counts(b);
     }
     l->bytes += a->size;
     return a;
 }
 
 /* ---- the shape of a record ------------------------------------------------ */
-
-static bool counts(const struct binding *b)
-{
-    return !(b->flags & BINDING_TOMBSTONE);
-}
 
 static char *put_text(char *at, struct span text)
 {

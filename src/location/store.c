@@ -32,6 +32,17 @@
     " PRIMARY KEY (aor, upstream)) WITHOUT ROWID;"
 
 /* Since schema 3. */
+#define SCHEMA_REMOVED                                                                             \
+    "CREATE TABLE removed (" /* a late copy does not bring it back before `until` */               \
+    " aor INTEGER NOT NULL,"                                                                       \
+    " id INTEGER NOT NULL,"                                                                        \
+    " contact TEXT NOT NULL,"                                                                      \
+    " params TEXT,"                                                                                \
+    " call_id TEXT NOT NULL,"                                                                      \
+    " cseq INTEGER NOT NULL,"                                                                      \
+    " flags INTEGER NOT NULL,"                                                                     \
+    " until INTEGER NOT NULL,"                                                                     \
+    " PRIMARY KEY (aor, id)) WITHOUT ROWID;"
 #define SCHEMA_LOST                                                                                \
     "ALTER TABLE upstream ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;" /* 1: what it holds may be  \
                                                                         */
@@ -54,7 +65,7 @@ static const char schema[] =
     " lease_cseq INTEGER NOT NULL,"
     " lease_means INTEGER NOT NULL,"               /* 0 unknown, 1 acl, 2 none */
     " lease_upstream INTEGER NOT NULL DEFAULT 0);" /* its home */
-    SCHEMA_LEASES SCHEMA_LOST SCHEMA_FACTS "CREATE TABLE binding ("
+    SCHEMA_LEASES SCHEMA_LOST SCHEMA_FACTS SCHEMA_REMOVED "CREATE TABLE binding ("
     " aor INTEGER NOT NULL,"
     " id INTEGER NOT NULL,"
     " contact TEXT NOT NULL,"
@@ -79,7 +90,7 @@ static const char *const migrations[STORE_SCHEMA_VERSION] = {
     [1] = "ALTER TABLE aor ADD COLUMN lease_upstream INTEGER NOT NULL DEFAULT 0;" SCHEMA_LEASES
           "UPDATE meta SET value = '2' WHERE name = 'schema_version';",
     /* They were notes. */
-    [2] = SCHEMA_FACTS
+    [2] = SCHEMA_FACTS SCHEMA_REMOVED
     "INSERT OR IGNORE INTO upstream (name)"
     " SELECT substr(name, 9) FROM meta WHERE name LIKE 'contact:%';"
     "UPDATE upstream SET"
@@ -99,6 +110,8 @@ static const char *const statements[STORE_STATEMENTS] = {
     [STORE_PUT_BINDING] = "INSERT INTO binding VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
     [STORE_DROP_LEASES] = "DELETE FROM lease WHERE aor = ?",
     [STORE_PUT_LEASE] = "INSERT INTO lease VALUES (?,?,?,?,?,?,?)",
+    [STORE_DROP_REMOVED] = "DELETE FROM removed WHERE aor = ?",
+    [STORE_PUT_REMOVED] = "INSERT INTO removed VALUES (?,?,?,?,?,?,?,?)",
     [STORE_SET_LOST] = "UPDATE upstream SET lost = 1 WHERE id = ?1",
     [STORE_SET_KNOWN] = "UPDATE upstream SET lost = 0, contact_before = '' WHERE id = ?1",
     [STORE_SET_RUN] = "UPDATE upstream SET run = ?2 WHERE id = ?1",
@@ -471,6 +484,21 @@ static bool put_binding(struct store *s, const struct aor *a, const struct bindi
     return store_step(st);
 }
 
+static bool put_removed(struct store *s, const struct aor *a, const struct binding *b)
+{
+    sqlite3_stmt *st = s->statement[STORE_PUT_REMOVED];
+
+    sqlite3_bind_int64(st, 1, (sqlite3_int64)a->hash);
+    sqlite3_bind_int64(st, 2, b->id);
+    bind_text_always(st, 3, binding_uri(b));
+    bind_text(st, 4, binding_params(b));
+    bind_text_always(st, 5, binding_call_id(b));
+    sqlite3_bind_int64(st, 6, b->cseq);
+    sqlite3_bind_int(st, 7, b->flags & BINDING_FLOW_PROVED);
+    bind_time(st, 8, b->expires_ms);
+    return store_step(st);
+}
+
 static bool put_upstream_entry(struct store *s, const struct image_entry *e)
 {
     static const enum store_statement which[] = {[IMAGE_LOST] = STORE_SET_LOST,
@@ -489,7 +517,7 @@ static bool put_aor_entry(struct store *s, const struct image_entry *e)
 {
     const struct aor *a = image_record(e);
 
-    if (!step_for(s, STORE_DROP_BINDINGS, e->hash) ||
+    if (!step_for(s, STORE_DROP_BINDINGS, e->hash) || !step_for(s, STORE_DROP_REMOVED, e->hash) ||
         (s->has_leases && !step_for(s, STORE_DROP_LEASES, e->hash)))
         return false;
     if (!a)
@@ -497,7 +525,7 @@ static bool put_aor_entry(struct store *s, const struct image_entry *e)
     if (!put_aor(s, a))
         return false;
     for (const struct binding *b = aor_first(a); b; b = aor_next(a, b))
-        if (!put_binding(s, a, b))
+        if (!(b->flags & BINDING_TOMBSTONE ? put_removed(s, a, b) : put_binding(s, a, b)))
             return false;
     for (unsigned i = 0; i < a->further; i++)
         if (!put_lease(s, a, &aor_further(a)[i]))

@@ -10,6 +10,7 @@
 #define MIDREG_LOCATION_STORE_H
 
 #include "location/image.h"
+#include "location/location.h"
 
 #include <stdio.h>
 
@@ -50,6 +51,13 @@ struct store_loaded {
  * `errors`: the file could not be read to its end. */
 bool store_load(struct store *s, bool (*take)(void *self, const struct aor *image), void *self,
                 struct store_loaded *loaded, FILE *errors);
+
+/* Gives what was removed to `take`, after store_load(): a tombstone without its time, and
+ * until when (milliseconds since 1970) it is kept. Forgets those whose time is over. */
+void store_load_removed(struct store *s, uint64_t wall_ms,
+                        void (*take)(void *self, uint64_t hash, struct binding_spec *removed,
+                                     uint64_t until_ms),
+                        void *self);
 
 /*
  * Gives each record the number that `number` says its AOR has, where it has another one, of

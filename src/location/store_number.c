@@ -37,6 +37,7 @@ static const char list_sql[] =
 static const char apply_sql[] =
     "DELETE FROM binding WHERE aor IN (SELECT old FROM twice);"
     "DELETE FROM lease WHERE aor IN (SELECT old FROM twice);"
+    "DELETE FROM removed WHERE aor IN (SELECT old FROM renumber);"
     "DELETE FROM aor WHERE id IN (SELECT old FROM twice);"
     "DELETE FROM renumber WHERE old IN (SELECT old FROM twice);"
     "UPDATE OR REPLACE binding SET aor = (SELECT new FROM renumber WHERE old = aor)"

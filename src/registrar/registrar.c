@@ -510,6 +510,10 @@ void registrar_restored(struct registrar *r, struct aor *a)
     for (struct binding *b = aor_first(a); b; b = aor_next(a, b)) {
         uint64_t granted_ms = (uint64_t)b->granted_s * 1000;
 
+        if (b->flags & BINDING_TOMBSTONE) {
+            b->expires_ms = earlier(b->expires_ms, now_ms + TOMBSTONE_MS);
+            continue;
+        }
         /* No longer than granted, though the clock was set back; but refreshes since
          * then were not stored. */
         b->expires_ms = earlier(b->expires_ms, now_ms + granted_ms);
@@ -526,6 +530,16 @@ void registrar_restored(struct registrar *r, struct aor *a)
     /* Nothing can be sent yet; and not all at once, when it can. */
     wheel_arm(&r->rt->wheel, &a->timer, TIMER_AOR,
               now_ms + RESTORED_AFTER_MS + a->hash % RESTORED_WITHIN_MS);
+}
+
+void registrar_removed(struct registrar *r, uint64_t aor_hash, const struct binding_spec *removed)
+{
+    struct aor *a = location_find(r->with.location, aor_hash);
+    struct binding_spec spec = *removed;
+
+    spec.expires_ms = earlier(spec.expires_ms, r->rt->now_ms + TOMBSTONE_MS);
+    if (a && spec.expires_ms > r->rt->now_ms)
+        (void)location_bind(r->with.location, &a, &spec);
 }
 
 static void say_contact_moved(struct registrar *r, const struct upstream *u)

@@ -42,6 +42,9 @@ void registrar_receive(struct registrar *r, const struct sip_message *request,
  * are not stored (design 7).
  */
 void registrar_restored(struct registrar *r, struct aor *a);
+/* A tombstone of that record was stored, with its `flags` and until when it is kept; after all
+ * records. */
+void registrar_removed(struct registrar *r, uint64_t aor_hash, const struct binding_spec *removed);
 /* After all records, when datagrams can be sent: reloads the main registrars that owe it
  * (journal_restore_lost()). */
 void registrar_started(struct registrar *r);

@@ -95,6 +95,17 @@ def test_what_was_removed_with_a_200_does_not_come_back(house):
     assert rings(house, bo)
 
 
+def test_a_late_copy_does_not_bring_back_what_was_removed_before_a_crash(house):
+    """As a network may deliver it: a REGISTER from before the removal, after the restart."""
+    house.start()
+    al, other = house.registered("al"), house.registered("al")
+    late = al.register_request()
+    assert al.unregister().status == 200
+    killed(house)
+    assert al.exchange(late, house.server).status in (200, 500)
+    assert rows(house, "SELECT contact FROM binding") == [(other.uri,)]
+
+
 def test_a_contact_that_changed_is_the_new_one_after_a_crash(house):
     house.start()
     old = house.registered("al")

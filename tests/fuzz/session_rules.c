@@ -281,7 +281,7 @@ static bool is_stored(const struct session_world *w, const struct aor *a)
         if (!(b->flags & BINDING_TOMBSTONE) && !holds(image, b))
             return false;
     for (const struct binding *b = image ? aor_first(image) : NULL; b; b = aor_next(image, b))
-        if (!holds(a, b))
+        if (!(b->flags & BINDING_TOMBSTONE) && !holds(a, b))
             return false;
     return true;
 }

@@ -147,6 +147,7 @@ struct pbx_incoming {
     uint64_t give_up_us;
     uint32_t interval_us;
     char branch[80];
+    uint32_t cseq;
     size_t invite_n;
     char invite[PBX_INVITE_MAX];
     uint32_t wire; /* over which it came; 0: by datagram */

@@ -142,6 +142,15 @@ static void decide(struct sim *s, struct pbx_incoming *c)
     answer_call(s, c, 180);
 }
 
+static uint32_t cseq_of(const struct sip_message *m)
+{
+    struct sip_cseq cseq = {0};
+    struct sip_fault fault;
+
+    (void)sip_cseq_parse(sip_value(m, SIP_H_CSEQ), &cseq, &fault);
+    return cseq.number;
+}
+
 static void begin(struct sim *s, const struct sip_message *m, uint32_t phone, uint32_t number,
                   struct span branch, uint64_t key)
 {
@@ -154,6 +163,7 @@ static void begin(struct sim *s, const struct sip_message *m, uint32_t phone, ui
     struct alarm alarm = c->alarm;
     *c = (struct pbx_incoming){.alarm = alarm, .aor = aor, .phone = phone, .number = number};
     c->began_us = s->now_us;
+    c->cseq = cseq_of(m);
     c->wire = s->pbx.via;
     c->resend_us = c->give_up_us = NEVER;
     snprintf(c->branch, sizeof c->branch, "%.*s", (int)branch.n, branch.p);
@@ -163,11 +173,14 @@ static void begin(struct sim *s, const struct sip_message *m, uint32_t phone, ui
     arm(s, c);
 }
 
-static void copy_of_invite(struct sim *s, struct pbx_incoming *c, struct span branch)
+/* A lower CSeq is a late copy of one that it challenged, which it has forgotten since if it was
+ * restarted. */
+static void copy_of_invite(struct sim *s, struct pbx_incoming *c, const struct sip_message *m,
+                           struct span branch)
 {
     bool same = span_eq(span_of(c->branch), branch);
 
-    if (!same && copy_is_known(s, c->began_us))
+    if (!same && cseq_of(m) >= c->cseq && copy_is_known(s, c->began_us))
         check_fail(s, 4, c->aor, "phone %u's call %u comes a second time", c->phone, c->number);
     if (same && c->status && c->state < INCOMING_TALKING)
         answer_call(s, c, c->status);
@@ -223,7 +236,7 @@ bool pbx_incoming_request(struct sim *s, const struct sip_message *m, uint64_t k
     if (!read_call_id(call_id, &phone, &number) || !sip_via_top(m, &via, &fault))
         return false;
     if (m->method == SIP_INVITE && c)
-        copy_of_invite(s, c, via.branch);
+        copy_of_invite(s, c, m, via.branch);
     else if (m->method == SIP_INVITE)
         begin(s, m, phone, number, via.branch, key);
     else if (m->method == SIP_CANCEL)

@@ -317,6 +317,55 @@ static void test_another_secret(void **state)
     assert_non_null(location_find(&d->l, location_hash(&d->l, SPAN("sip:al@x"))));
 }
 
+struct removed {
+    unsigned count;
+    uint64_t hash, until_ms;
+    char contact[64], call_id[64];
+    uint32_t cseq;
+    unsigned flags;
+};
+
+static void take_removed(void *self, uint64_t hash, struct binding_spec *removed, uint64_t until_ms)
+{
+    struct removed *r = self;
+
+    r->count++;
+    r->hash = hash;
+    r->until_ms = until_ms;
+    r->cseq = removed->cseq;
+    r->flags = removed->flags;
+    snprintf(r->contact, sizeof r->contact, "%.*s", (int)removed->uri.n, removed->uri.p);
+    snprintf(r->call_id, sizeof r->call_id, "%.*s", (int)removed->call_id.n, removed->call_id.p);
+}
+
+/* What was removed is no binding, and known for as long as a late copy may come. */
+static void test_removed(void **state)
+{
+    struct desk *d = *state;
+    struct removed r = {0};
+    struct aor *a = record(d, "sip:al@x", "sip:al@x");
+    const struct binding *b = add(d, &a, "sip:al@10.0.0.2", "10.0.0.2:5070", false);
+    uint64_t wall_ms = d->fake.wall_s * 1000;
+
+    location_bury(&d->l, a, b->id, 78, d->fake.rt.now_ms + 32000);
+    assert_non_null(reopen(d, &both));
+    put(d, a->hash, a);
+    assert_true(write_batch(d));
+    assert_true(load(d));
+    assert_int_equal(d->loaded.bindings, 0);
+    store_load_removed(d->s, wall_ms, take_removed, &r);
+    assert_int_equal(r.count, 1);
+    assert_true(r.hash == location_hash(&d->l, SPAN("sip:al@x")));
+    assert_in_range(r.until_ms, wall_ms + 31000, wall_ms + 33000);
+    assert_string_equal(r.contact, "sip:al@10.0.0.2");
+    assert_string_equal(r.call_id, "call'1\"");
+    assert_int_equal(r.cseq, 78);
+    assert_true(r.flags & BINDING_TOMBSTONE);
+    store_load_removed(d->s, wall_ms + 40000, take_removed, &r);
+    store_load_removed(d->s, wall_ms, take_removed, &r); /* that was forgotten */
+    assert_int_equal(r.count, 1);
+}
+
 /* Of the texts that the question has for its one answer. */
 static void assert_sql(struct desk *d, const char *text, const char *value)
 {
@@ -577,7 +626,7 @@ static void test_schema_2(void **state)
 
     for (unsigned i = 0; i < 2; i++) {
         assert_non_null(reopen(d, &only));
-        sql(d, "DROP TABLE upstream");
+        sql(d, "DROP TABLE upstream; DROP TABLE removed");
         sql(d, "CREATE TABLE upstream (id INTEGER PRIMARY KEY, name TEXT NOT NULL UNIQUE);"
                "INSERT INTO upstream (name) VALUES ('old'), ('pbx');"
                "INSERT INTO meta VALUES ('contact:pbx', '10.0.0.1:5060'),"
@@ -603,7 +652,7 @@ static void test_schema_1(void **state)
     a->lease.cseq = 77;
     assert_non_null(reopen(d, &both));
     write_anew(d, a->hash, a);
-    sql(d, "DROP TABLE lease");
+    sql(d, "DROP TABLE lease; DROP TABLE removed");
     sql(d, "DROP TABLE upstream");
     sql(d, "ALTER TABLE aor DROP COLUMN lease_upstream");
     sql(d, "UPDATE meta SET value = '1' WHERE name = 'schema_version'");
@@ -698,7 +747,8 @@ int main(void)
         WITH(test_writer),          WITH(test_leases),
         WITH(test_other_upstreams), WITH(test_lost_upstreams),
         WITH(test_facts),           WITH(test_other_numbers),
-        WITH(test_schema_1),        WITH(test_schema_2),
+        WITH(test_removed),         WITH(test_schema_1),
+        WITH(test_schema_2),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
