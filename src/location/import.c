@@ -238,8 +238,7 @@ static bool take_lines(struct import *i, FILE *in)
 
 static bool run(struct import *i, const char *sql)
 {
-    return sqlite3_exec(i->s->db, sql, NULL, NULL, NULL) == SQLITE_OK ||
-           wrong(i, "the store says", sqlite3_errmsg(i->s->db));
+    return store_run(i->s, sql) || wrong(i, "the store says", sqlite3_errmsg(i->s->db));
 }
 
 static bool begin(struct import *i, bool replace)

@@ -1,6 +1,6 @@
 /*
- * location/store: opening, writing and the schema; store_load.c and store_rows.c read,
- * store_notes.c both.
+ * location/store: opening, writing and the schema; store_load.c, store_rows.c and
+ * store_removed.c read, store_notes.c and store_number.c both.
  *
  * Called by run.c (main thread, before the loop) and by the writer thread. A record
  * is always written whole: its old bindings go, its new ones come, in one
@@ -31,7 +31,7 @@
     " means INTEGER NOT NULL,"                                                                     \
     " PRIMARY KEY (aor, upstream)) WITHOUT ROWID;"
 
-/* Since schema 3. */
+/* Since schema 3. `lost`: 1: it may have lost what it held. */
 #define SCHEMA_REMOVED                                                                             \
     "CREATE TABLE removed (" /* a late copy does not bring it back before `until` */               \
     " aor INTEGER NOT NULL,"                                                                       \
@@ -43,9 +43,7 @@
     " flags INTEGER NOT NULL,"                                                                     \
     " until INTEGER NOT NULL,"                                                                     \
     " PRIMARY KEY (aor, id)) WITHOUT ROWID;"
-#define SCHEMA_LOST                                                                                \
-    "ALTER TABLE upstream ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;" /* 1: what it holds may be  \
-                                                                        */
+#define SCHEMA_LOST "ALTER TABLE upstream ADD COLUMN lost INTEGER NOT NULL DEFAULT 0;"
 #define SCHEMA_FACTS                                                                               \
     "ALTER TABLE upstream ADD COLUMN contact TEXT NOT NULL DEFAULT '';"                            \
     "ALTER TABLE upstream ADD COLUMN contact_before TEXT NOT NULL DEFAULT '';"                     \
@@ -120,7 +118,7 @@ static const char *const statements[STORE_STATEMENTS] = {
 
 /* ---- opening --------------------------------------------------------------- */
 
-static bool run(struct store *s, const char *sql)
+bool store_run(struct store *s, const char *sql)
 {
     return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK;
 }
@@ -201,7 +199,7 @@ static bool add_lost(struct store *s)
         sqlite3_step(ask) == SQLITE_ROW;
 
     sqlite3_finalize(ask);
-    return there || run(s, SCHEMA_LOST);
+    return there || store_run(s, SCHEMA_LOST);
 }
 
 /* The tables as they are to be now: all or nothing. */
@@ -211,13 +209,13 @@ static bool bring_up(struct store *s)
 
     if (s->version == STORE_SCHEMA_VERSION)
         return true;
-    if (!run(s, "BEGIN IMMEDIATE"))
+    if (!store_run(s, "BEGIN IMMEDIATE"))
         return false;
     if (s->version == 0)
-        done = run(s, schema);
+        done = store_run(s, schema);
     for (int v = s->version; done && v > 0 && v < STORE_SCHEMA_VERSION; v++)
-        done = (v != 2 || add_lost(s)) && run(s, migrations[v]);
-    return done && run(s, "COMMIT");
+        done = (v != 2 || add_lost(s)) && store_run(s, migrations[v]);
+    return done && store_run(s, "COMMIT");
 }
 
 /* The numbers by which the file calls main registrars: each name gets its own, for good. */
@@ -246,7 +244,7 @@ static bool name_upstreams(struct store *s)
            sqlite3_prepare_v2(s->db, "SELECT 1 FROM lease LIMIT 1", -1, &st, NULL) == SQLITE_OK;
     /* Before schema 2 there was one, which had no number. */
     if (done && s->version == 1 && s->names->upstreams == 1)
-        done = run(
+        done = store_run(
             s,
             "UPDATE aor SET lease_upstream = (SELECT id FROM upstream) WHERE lease_upstream = 0");
     s->has_leases = s->names->upstreams > 1 || (done && sqlite3_step(st) == SQLITE_ROW);
@@ -279,7 +277,7 @@ static int open_file(struct store *s, const char *path)
         return rc;
     sqlite3_extended_result_codes(s->db, 1);
     sqlite3_busy_timeout(s->db, STORE_BUSY_MS);
-    if (!run(s, "PRAGMA journal_mode=WAL") || !run(s, "PRAGMA synchronous=FULL"))
+    if (!store_run(s, "PRAGMA journal_mode=WAL") || !store_run(s, "PRAGMA synchronous=FULL"))
         return sqlite3_extended_errcode(s->db);
     s->version = version_of(s);
     if (s->version == -1)
@@ -453,6 +451,17 @@ static bool put_lease(struct store *s, const struct aor *a, const struct lease *
     return store_step(st);
 }
 
+/* The first columns of one that is there, or was removed: what a REGISTER says of itself. */
+static void bind_what(sqlite3_stmt *st, const struct aor *a, const struct binding *b)
+{
+    sqlite3_bind_int64(st, 1, (sqlite3_int64)a->hash);
+    sqlite3_bind_int64(st, 2, b->id);
+    bind_text_always(st, 3, binding_uri(b));
+    bind_text(st, 4, binding_params(b));
+    bind_text_always(st, 5, binding_call_id(b));
+    sqlite3_bind_int64(st, 6, b->cseq);
+}
+
 static bool put_binding(struct store *s, const struct aor *a, const struct binding *b)
 {
     sqlite3_stmt *st = s->statement[STORE_PUT_BINDING];
@@ -462,12 +471,7 @@ static bool put_binding(struct store *s, const struct aor *a, const struct bindi
         b->flow.listener < s->names->listeners ? s->names->listener[b->flow.listener] : "";
 
     address_put(&peer, &b->flow.peer);
-    sqlite3_bind_int64(st, 1, (sqlite3_int64)a->hash);
-    sqlite3_bind_int64(st, 2, b->id);
-    bind_text_always(st, 3, binding_uri(b));
-    bind_text(st, 4, binding_params(b));
-    bind_text_always(st, 5, binding_call_id(b));
-    sqlite3_bind_int64(st, 6, b->cseq);
+    bind_what(st, a, b);
     bind_text(st, 7, binding_path(b));
     if (b->q_given)
         sqlite3_bind_int(st, 8, b->q);
@@ -488,12 +492,7 @@ static bool put_removed(struct store *s, const struct aor *a, const struct bindi
 {
     sqlite3_stmt *st = s->statement[STORE_PUT_REMOVED];
 
-    sqlite3_bind_int64(st, 1, (sqlite3_int64)a->hash);
-    sqlite3_bind_int64(st, 2, b->id);
-    bind_text_always(st, 3, binding_uri(b));
-    bind_text(st, 4, binding_params(b));
-    bind_text_always(st, 5, binding_call_id(b));
-    sqlite3_bind_int64(st, 6, b->cseq);
+    bind_what(st, a, b);
     sqlite3_bind_int(st, 7, b->flags & BINDING_FLOW_PROVED);
     bind_time(st, 8, b->expires_ms);
     return store_step(st);
@@ -548,6 +547,6 @@ bool store_write(struct store *s, struct span batch, char why[STORE_WHY_MAX])
     if (done && store_step(s->statement[STORE_COMMIT]))
         return true;
     snprintf(why, STORE_WHY_MAX, "%s", sqlite3_errmsg(s->db));
-    run(s, "ROLLBACK"); /* an error may have done it already */
+    store_run(s, "ROLLBACK"); /* an error may have done it already */
     return false;
 }

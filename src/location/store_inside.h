@@ -44,8 +44,9 @@ struct store {
     bool has_leases;                      /* or may have: rows in `lease` */
 };
 
-/* Runs a statement that gives no row. */
+/* Runs a statement that gives no row; or some, as text. */
 bool store_step(sqlite3_stmt *st);
+bool store_run(struct store *s, const char *sql);
 /* Which main registrar is meant by this number of the file? False: one that is not in
  * the configuration any more. */
 bool store_upstream(const struct store *s, int id, uint8_t *upstream);

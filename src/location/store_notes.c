@@ -1,49 +1,50 @@
 /*
  * location/store: what a start should know of the last one.
  *
- * Called by keep.c on the main thread, while there is no writer thread.
+ * Called by keep.c on the main thread, while there is no writer thread. Notes are rows of
+ * `meta`, facts columns of a main registrar's row in `upstream`: a text by a name both.
  */
 #include "location/store_inside.h"
 
-/* ---- notes ------------------------------------------------------------------ */
+#define SQL_ROOM 96
 
-/* The text that the question answers with, "" where it has none. Ends the question. */
-static void take_text(sqlite3_stmt *ask, bool asked, char room[STORE_NOTE_MAX])
+/* The one text that the question has for this name, "" where there is none. */
+static void get(struct store *s, const char *sql, const char *name, char room[STORE_NOTE_MAX])
 {
+    sqlite3_stmt *ask = NULL;
+
     room[0] = '\0';
-    if (asked && sqlite3_step(ask) == SQLITE_ROW && sqlite3_column_text(ask, 0))
+    if (sqlite3_prepare_v2(s->db, sql, -1, &ask, NULL) == SQLITE_OK &&
+        sqlite3_bind_text(ask, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
+        sqlite3_step(ask) == SQLITE_ROW && sqlite3_column_text(ask, 0))
         snprintf(room, STORE_NOTE_MAX, "%s", (const char *)sqlite3_column_text(ask, 0));
     sqlite3_finalize(ask);
 }
 
+static bool put(struct store *s, const char *sql, const char *name, const char *value)
+{
+    sqlite3_stmt *st = NULL;
+    bool done = sqlite3_prepare_v2(s->db, sql, -1, &st, NULL) == SQLITE_OK &&
+                sqlite3_bind_text(st, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
+                sqlite3_bind_text(st, 2, value, -1, SQLITE_STATIC) == SQLITE_OK && store_step(st);
+
+    sqlite3_finalize(st);
+    return done;
+}
+
 void store_note(struct store *s, const char *name, char room[STORE_NOTE_MAX])
 {
-    sqlite3_stmt *ask = NULL;
-    bool asked = sqlite3_prepare_v2(s->db, "SELECT value FROM meta WHERE name = ?", -1, &ask,
-                                    NULL) == SQLITE_OK &&
-                 sqlite3_bind_text(ask, 1, name, -1, SQLITE_STATIC) == SQLITE_OK;
-
-    take_text(ask, asked, room);
+    get(s, "SELECT value FROM meta WHERE name = ?1", name, room);
 }
 
 bool store_set_note(struct store *s, const char *name, const char *value)
 {
     char now[STORE_NOTE_MAX];
-    sqlite3_stmt *put = NULL;
-    bool done;
 
     store_note(s, name, now);
-    if (strcmp(now, value) == 0)
-        return true;
-    done = sqlite3_prepare_v2(s->db, "INSERT OR REPLACE INTO meta VALUES (?, ?)", -1, &put, NULL) ==
-               SQLITE_OK &&
-           sqlite3_bind_text(put, 1, name, -1, SQLITE_STATIC) == SQLITE_OK &&
-           sqlite3_bind_text(put, 2, value, -1, SQLITE_STATIC) == SQLITE_OK && store_step(put);
-    sqlite3_finalize(put);
-    return done;
+    return strcmp(now, value) == 0 ||
+           put(s, "INSERT OR REPLACE INTO meta VALUES (?1, ?2)", name, value);
 }
-
-/* ---- of main registrars ------------------------------------------------------ */
 
 static const char *const column[] = {[STORE_LOST] = "lost",
                                      [STORE_CONTACT] = "contact",
@@ -51,35 +52,21 @@ static const char *const column[] = {[STORE_LOST] = "lost",
                                      [STORE_PLACE] = "place",
                                      [STORE_RUN] = "run"};
 
-#define SQL_ROOM 96
-
 void store_fact(struct store *s, unsigned upstream, enum store_fact which,
                 char room[STORE_NOTE_MAX])
 {
-    sqlite3_stmt *ask = NULL;
     char sql[SQL_ROOM];
-    bool asked;
 
-    snprintf(sql, sizeof sql, "SELECT %s FROM upstream WHERE id = ?", column[which]);
-    asked = sqlite3_prepare_v2(s->db, sql, -1, &ask, NULL) == SQLITE_OK &&
-            sqlite3_bind_int(ask, 1, s->upstream_id[upstream]) == SQLITE_OK;
-    take_text(ask, asked, room);
+    snprintf(sql, sizeof sql, "SELECT %s FROM upstream WHERE name = ?1", column[which]);
+    get(s, sql, s->names->upstream[upstream], room);
 }
 
 bool store_set_fact(struct store *s, unsigned upstream, enum store_fact which, const char *value)
 {
     char now[STORE_NOTE_MAX];
     char sql[SQL_ROOM];
-    sqlite3_stmt *put = NULL;
-    bool done;
 
     store_fact(s, upstream, which, now);
-    if (strcmp(now, value) == 0)
-        return true;
-    snprintf(sql, sizeof sql, "UPDATE upstream SET %s = ? WHERE id = ?", column[which]);
-    done = sqlite3_prepare_v2(s->db, sql, -1, &put, NULL) == SQLITE_OK &&
-           sqlite3_bind_text(put, 1, value, -1, SQLITE_STATIC) == SQLITE_OK &&
-           sqlite3_bind_int(put, 2, s->upstream_id[upstream]) == SQLITE_OK && store_step(put);
-    sqlite3_finalize(put);
-    return done;
+    snprintf(sql, sizeof sql, "UPDATE upstream SET %s = ?2 WHERE name = ?1", column[which]);
+    return strcmp(now, value) == 0 || put(s, sql, s->names->upstream[upstream], value);
 }

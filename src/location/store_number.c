@@ -48,11 +48,6 @@ static const char apply_sql[] =
     " lease_until = min(lease_until, unixepoch()) WHERE id IN (SELECT old FROM renumber);"
     "DROP TABLE renumber; DROP TABLE twice;";
 
-static bool run(struct store *s, const char *sql)
-{
-    return sqlite3_exec(s->db, sql, NULL, NULL, NULL) == SQLITE_OK;
-}
-
 bool store_number(struct store *s, uint64_t (*number)(void *self, struct span aor), void *self,
                   FILE *errors)
 {
@@ -60,12 +55,12 @@ bool store_number(struct store *s, uint64_t (*number)(void *self, struct span ao
     bool done = sqlite3_create_function_v2(s->db, "number", 1,
                                            SQLITE_UTF8 | SQLITE_DETERMINISTIC | SQLITE_DIRECTONLY,
                                            &n, on_number, NULL, NULL, NULL) == SQLITE_OK &&
-                run(s, "PRAGMA temp_store=MEMORY") && run(s, "BEGIN IMMEDIATE") &&
-                run(s, list_sql) && run(s, apply_sql) && run(s, "COMMIT");
+                store_run(s, "PRAGMA temp_store=MEMORY") && store_run(s, "BEGIN IMMEDIATE") &&
+                store_run(s, list_sql) && store_run(s, apply_sql) && store_run(s, "COMMIT");
 
     if (!done) {
         fprintf(errors, "store %s cannot be read: %s\n", s->path, sqlite3_errmsg(s->db));
-        run(s, "ROLLBACK"); /* an error may have done it already */
+        store_run(s, "ROLLBACK"); /* an error may have done it already */
     }
     (void)sqlite3_create_function_v2(s->db, "number", 1, SQLITE_UTF8, NULL, NULL, NULL, NULL, NULL);
     return done;

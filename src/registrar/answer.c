@@ -174,6 +174,20 @@ static void park(struct registrar *r, struct handle server, uint64_t hash, uint6
     r->parked_last = p;
 }
 
+/* What came without a transaction gets one, until its answer may leave. */
+static void park_request(struct registrar *r, const struct sip_message *m, const struct flow *from,
+                         uint64_t hash, uint64_t listed, uint64_t sequence)
+{
+    struct server_tx *tx = server_begin(r->with.transactions, m, from, NULL, NULL);
+
+    if (tx) {
+        park(r, tx->handle, hash, listed, sequence);
+        server_forget(tx);
+    } else {
+        answer_unavailable(r, m, from, NULL);
+    }
+}
+
 void answer_ok(struct registrar *r, const struct sip_message *m, const struct flow *from,
                uint64_t hash)
 {
@@ -181,13 +195,7 @@ void answer_ok(struct registrar *r, const struct sip_message *m, const struct fl
     uint64_t sequence;
 
     if (!is_durable(r, hash, &sequence)) {
-        struct server_tx *tx = server_begin(r->with.transactions, m, from, NULL, NULL);
-
-        if (tx) {
-            park(r, tx->handle, hash, hash, sequence);
-            server_forget(tx);
-        } else
-            answer_unavailable(r, m, from, NULL);
+        park_request(r, m, from, hash, hash, sequence);
         return;
     }
     struct flow to;
@@ -254,18 +262,11 @@ void answer_nobody(struct registrar *r, const struct sip_message *m, const struc
                    uint64_t hash)
 {
     uint64_t sequence;
-    struct server_tx *tx;
 
-    if (is_durable(r, hash, &sequence)) {
+    if (is_durable(r, hash, &sequence))
         answer_ok(r, m, from, NOBODY);
-        return;
-    }
-    tx = server_begin(r->with.transactions, m, from, NULL, NULL);
-    if (tx) {
-        park(r, tx->handle, hash, NOBODY, sequence);
-        server_forget(tx);
-    } else
-        answer_unavailable(r, m, from, NULL);
+    else
+        park_request(r, m, from, hash, NOBODY, sequence);
 }
 
 void answer_durable(struct registrar *r)

@@ -174,16 +174,33 @@ static void test_leases(void **state)
     assert_register(world.config.upstream_expires_s);
 }
 
-static void test_contact_moved(void **state)
+/* After a restart our contact there is another one than 10.1.1.1:5099. */
+static void move_contact(void)
 {
-    (void)state;
-    register_for(90);
-    restarted_after(1);
     struct address before;
-    const char *removal;
 
     assert_true(address_parse(SPAN("10.1.1.1:5099"), 0, &before));
     registrar_contact_moved(world.registrar, &world.upstreams.list[0], &before);
+}
+
+/* Where it is believed down then, and a phone has registered the present one. */
+static void move_contact_behind_a_phone(void)
+{
+    register_for(90);
+    restarted_after(1);
+    world.upstreams.list[0].health.state = HEALTH_DOWN;
+    move_contact();
+    lease_granted(world.registrar, anna(), &anna()->lease, 3600);
+}
+
+static void test_contact_moved(void **state)
+{
+    const char *removal;
+
+    (void)state;
+    register_for(90);
+    restarted_after(1);
+    move_contact();
     pass(6000);
     removal = assert_register(0);
     assert_non_null(strstr(removal, "Contact: <sip:anna@10.1.1.1:5099;mr="));
@@ -195,13 +212,10 @@ static void test_contact_moved(void **state)
 /* It is not over before a crash may come. */
 static void test_contact_moved_is_owed(void **state)
 {
-    struct address before;
-
     (void)state;
     register_for(90);
     restarted_after(1);
-    assert_true(address_parse(SPAN("10.1.1.1:5099"), 0, &before));
-    registrar_contact_moved(world.registrar, &world.upstreams.list[0], &before);
+    move_contact();
     pass(100);
     assert_true(journal_is_lost(&world.journal, 0));
     upstream_grants(assert_register(0), 0);
@@ -216,16 +230,10 @@ static void test_contact_moved_is_owed(void **state)
  * answer to the removal lists is the present one. */
 static void test_contact_moved_and_a_phone_is_first(void **state)
 {
-    struct address before;
     const char *removal;
 
     (void)state;
-    register_for(90);
-    restarted_after(1);
-    assert_true(address_parse(SPAN("10.1.1.1:5099"), 0, &before));
-    world.upstreams.list[0].health.state = HEALTH_DOWN;
-    registrar_contact_moved(world.registrar, &world.upstreams.list[0], &before);
-    lease_granted(world.registrar, anna(), &anna()->lease, 3600);
+    move_contact_behind_a_phone();
     world.upstreams.list[0].health.state = HEALTH_UP;
     lease_settle(world.registrar, anna()->hash);
     removal = assert_register(0);
@@ -238,16 +246,10 @@ static void test_contact_moved_and_a_phone_is_first(void **state)
 /* The same, and the phone leaves: both are removed. */
 static void test_contact_moved_and_the_phone_leaves(void **state)
 {
-    struct address before;
     const char *removal;
 
     (void)state;
-    register_for(90);
-    restarted_after(1);
-    assert_true(address_parse(SPAN("10.1.1.1:5099"), 0, &before));
-    world.upstreams.list[0].health.state = HEALTH_DOWN;
-    registrar_contact_moved(world.registrar, &world.upstreams.list[0], &before);
-    lease_granted(world.registrar, anna(), &anna()->lease, 3600);
+    move_contact_behind_a_phone();
     phone(HOME, "h1", 1000, "Contact: <sip:anna@10.0.0.1:5060>;expires=0\r\n");
     world.upstreams.list[0].health.state = HEALTH_UP;
     lease_settle(world.registrar, anna()->hash);
@@ -261,13 +263,10 @@ static void test_contact_moved_and_the_phone_leaves(void **state)
 /* One that does not let us remove it is not asked again and again: the new one is there. */
 static void test_contact_moved_and_the_old_one_stays(void **state)
 {
-    struct address before;
-
     (void)state;
     register_for(90);
     restarted_after(1);
-    assert_true(address_parse(SPAN("10.1.1.1:5099"), 0, &before));
-    registrar_contact_moved(world.registrar, &world.upstreams.list[0], &before);
+    move_contact();
     pass(6000);
     upstream_answers(assert_register(0), 403, "");
     pass(5000);
@@ -279,14 +278,11 @@ static void test_contact_moved_and_the_old_one_stays(void **state)
 /* The main registrar would challenge us. */
 static void test_contact_moved_without_means(void **state)
 {
-    struct address before;
-
     (void)state;
     register_for(90);
     restarted_after(1);
     anna()->lease.means = MEANS_UNKNOWN;
-    assert_true(address_parse(SPAN("10.1.1.1:5099"), 0, &before));
-    registrar_contact_moved(world.registrar, &world.upstreams.list[0], &before);
+    move_contact();
     pass(6000);
     assert_register(world.config.upstream_expires_s);
 }
