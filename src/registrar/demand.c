@@ -127,7 +127,7 @@ void demand_watch(struct registrar *r, unsigned upstream)
 {
     const struct pacer *pacer = &r->pacer[upstream];
     struct demand *d = &r->demand[upstream];
-    bool waits = pacer_next_ms(pacer) != UINT64_MAX;
+    bool waits = pacer_waiting(pacer) > 0;
     uint64_t now_ms = r->rt->now_ms;
 
     if (now_ms >= d->since_ms + DEMAND_WINDOW_MS)

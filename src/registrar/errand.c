@@ -56,6 +56,24 @@ static enum reload_end reload_end_of(const struct errand *e, struct aor *a)
     return a && errand_lease(e, a)->means == MEANS_NONE ? RELOAD_CHALLENGED : RELOAD_FAILED;
 }
 
+static void arm_pacer(struct registrar *r, struct pacer *pacer)
+{
+    uint64_t due_ms = pacer_next_ms(pacer);
+
+    if (due_ms != UINT64_MAX)
+        wheel_arm(&r->rt->wheel, &pacer->timer, TIMER_PACER, due_ms);
+}
+
+/* It is answered, late, or nobody waits for it: another may go. */
+static void landed(struct errand *e)
+{
+    if (!e->out)
+        return;
+    e->out = false;
+    pacer_landed(errand_pacer(e), e->stranger);
+    arm_pacer(e->r, errand_pacer(e));
+}
+
 /* Takes the errand out; the caller runs the lane and settles the lease. */
 static void errand_drop(struct errand *e)
 {
@@ -64,6 +82,7 @@ static void errand_drop(struct errand *e)
 
     lane_remove(r, e);
     wheel_disarm(&r->rt->wheel, &e->timer);
+    landed(e);
     if (e->state == ERRAND_PACED)
         pacer_leave(errand_pacer(e), &e->place);
     if (a)
@@ -141,6 +160,8 @@ static bool send_now(struct errand *e)
     e->superseded = false;
     give_time(e);
     runtime_count(r->rt, COUNTER_REGISTER_UPSTREAM);
+    e->out = true;
+    pacer_sent(errand_pacer(e), e->stranger);
     arm(e);
     return client_send(tx, buf_done(&out));
 }
@@ -175,14 +196,6 @@ static enum pacer_class class_of(const struct errand *e)
     return e->own ? PACER_SPARE : PACER_KNOWN;
 }
 
-static void arm_pacer(struct registrar *r, struct pacer *pacer)
-{
-    uint64_t due_ms = pacer_next_ms(pacer);
-
-    if (due_ms != UINT64_MAX)
-        wheel_arm(&r->rt->wheel, &pacer->timer, TIMER_PACER, due_ms);
-}
-
 /* A phone's REGISTER goes to what is its home when it goes. */
 static void aim(struct errand *e)
 {
@@ -200,12 +213,13 @@ static bool pace(struct errand *e)
 {
     struct registrar *r = e->r;
 
+    landed(e);
     e->state = ERRAND_WAITING;
     aim(e);
     struct pacer *pacer = errand_pacer(e);
 
     demand_watch(r, e->upstream);
-    if (pacer_take(pacer, r->rt->now_ms)) {
+    if (pacer_take(pacer, e->stranger, r->rt->now_ms)) {
         if (send_now(e))
             return true;
         runtime_count(r->rt, COUNTER_OUT_OF_MEMORY);
@@ -260,20 +274,14 @@ static void on_turn(void *self, struct timer *t)
 }
 
 /* What the pacer learns from. A stranger could choose what his REGISTER gets. */
-static void tell_pacer(struct errand *e, bool quick)
+static void tell_pacer(struct errand *e, enum pacer_outcome what)
 {
-    e->late_at_ms = 0;
-    if (!e->stranger)
-        pacer_outcome(errand_pacer(e), e->r->rt->now_ms, quick);
-}
+    uint64_t sent_ms = e->late_at_ms - LATE_MS;
 
-static void note_late(struct errand *e)
-{
-    tell_pacer(e, false);
-    if (!e->reload || e->overdue)
-        return;
-    e->overdue = true;
-    reload_late(e->r, e);
+    e->late_at_ms = 0;
+    landed(e);
+    if (!e->stranger)
+        pacer_outcome(errand_pacer(e), e->r->rt->now_ms, sent_ms, what);
 }
 
 /* ---- the lane ---------------------------------------------------------------- */
@@ -385,7 +393,8 @@ static void on_response(void *self, struct client_tx *tx, const struct sip_messa
         return;
     }
     if (e->late_at_ms)
-        tell_pacer(e, response->status < 500 && response->status != 408);
+        tell_pacer(e, response->status >= 500 || response->status == 408 ? PACER_TROUBLE
+                                                                         : PACER_QUICK);
     health_answered(errand_upstream(e), response->status);
     if (repeat(e, response))
         return;
@@ -477,7 +486,7 @@ static void on_timer(void *self, struct timer *t)
     bool late = e->state == ERRAND_SENT && e->late_at_ms && e->late_at_ms <= now_ms;
 
     if (late)
-        note_late(e);
+        tell_pacer(e, PACER_LATE);
     arm(e);
     if (late) /* it is in nobody's way any more */
         lane_run(r, e->hash);
@@ -648,6 +657,7 @@ static void divert(struct errand *e)
         lease_lost(r, errand_lease(e, a), e->asked_s);
     if (tx)
         client_abandon(tx);
+    landed(e);
     e->state = ERRAND_WAITING;
     if (e->own || !e->answer_by_ms)
         errand_drop(e);

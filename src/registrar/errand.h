@@ -45,7 +45,7 @@ struct errand {
     bool superseded;  /* a later one was accepted: its grant is the one that counts */
     uint8_t repeats;  /* sent again after 423 or 482 */
     uint16_t reload;  /* the number of the reload that it is of; 0: none */
-    bool overdue;     /* that was told that it is late */
+    bool out;         /* the pacer counts it as unanswered */
     bool granted;     /* the main registrar has granted something */
 };
 

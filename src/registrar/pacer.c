@@ -12,6 +12,10 @@
 /* One place of so many is theirs where others wait too; 0: there is no such right. Nobody
  * shall be without a registration for as long as others come, or the other way round. */
 static const unsigned share[PACER_CLASSES] = {[PACER_LOST] = 3, [PACER_STRANGER] = 5};
+/* So much of a second's REGISTERs is unanswered at a time. One that drops what comes too
+ * fast would otherwise be kept busy with copies alone (timer E, RFC 3261 17.1.2.2): each
+ * comes three times within 3.5 s. */
+#define UNANSWERED_PARTS 4
 /* Below this nothing is learned from a second: one lease's 503 is its own. */
 #define BAD_LEAST 2
 /* However slow the upstream, so many may wait in each class. */
@@ -29,6 +33,7 @@ void pacer_init(struct pacer *p, uint32_t rate, uint32_t rate_max, uint64_t now_
 {
     *p = (struct pacer){
         .rate = rate,
+        .rate_was = rate,
         .rate_least = rate < RATE_LEAST ? rate : RATE_LEAST,
         .rate_most = rate < rate_max ? rate_max : rate,
         .rate_first = rate,
@@ -36,60 +41,79 @@ void pacer_init(struct pacer *p, uint32_t rate, uint32_t rate_max, uint64_t now_
     };
 }
 
+static void begin_second(struct pacer *p, uint64_t now_ms)
+{
+    for (unsigned i = 0; i < PACER_OUTCOMES; i++)
+        p->came[i] = 0;
+    p->pressed = false;
+    p->second_ms = now_ms;
+}
+
 void pacer_restart(struct pacer *p, uint64_t now_ms)
 {
     p->rate = p->rate_first;
-    p->steady = false;
+    p->rate_was = p->rate_first;
+    p->restarted_ms = now_ms;
+    p->too_much = 0;
     p->settling = false;
-    p->quick = 0;
-    p->bad = 0;
-    p->second_ms = now_ms;
+    p->silent = false;
+    begin_second(p, now_ms);
 }
 
 /* ---- the rate ------------------------------------------------------------------ */
 
 /* Until the upstream has shown what is too much, the rate seeks it fast: a restarted
- * one shall have its leases back soon. */
+ * one shall have its leases back soon. So it does where that is left behind by a quarter:
+ * it was a passing trouble. */
 static void climb(struct pacer *p)
 {
-    if (!p->steady)
+    if (p->rate * UINT64_C(4) > p->too_much * UINT64_C(5))
         p->rate *= 2;
     else
         p->rate += p->rate >= 10 ? p->rate / 10 : 1;
     p->rate = p->rate < p->rate_most ? p->rate : p->rate_most;
 }
 
+/* What is late now was sent at the rate of a second ago, before it climbed. */
+static void halve(struct pacer *p)
+{
+    p->rate = p->rate_was / 2 > p->rate_least ? p->rate_was / 2 : p->rate_least;
+    p->too_much = p->rate_was;
+}
+
 /* Looks back on a second: halves, climbs, or leaves the rate as it is. */
 static void look_back(struct pacer *p, uint64_t now_ms)
 {
-    uint32_t known = p->quick + p->bad;
+    uint32_t bad = p->came[PACER_TROUBLE] + p->came[PACER_LATE];
+    uint32_t quick = p->came[PACER_QUICK];
+    uint32_t rate = p->rate;
 
     if (p->rate == 0 || now_ms - p->second_ms < 1000)
         return;
-    if (p->bad >= BAD_LEAST && p->bad * UINT64_C(10) > known) {
-        /* What was sent at the old rate is still coming home: once is enough. */
-        if (!p->settling)
-            p->rate = p->rate / 2 > p->rate_least ? p->rate / 2 : p->rate_least;
+    if (bad >= BAD_LEAST && bad * UINT64_C(10) > quick + bad) {
+        /* What was sent at the old rate is still coming home: once is enough. And one that
+         * is silent gets next to nothing, whatever the rate. */
+        if (!p->settling && !p->silent)
+            halve(p);
         p->settling = !p->settling;
-        p->steady = true;
+        p->silent = p->came[PACER_LATE] == bad && quick == 0;
     } else {
-        if (p->pressed && p->quick)
+        if (p->pressed && quick)
             climb(p);
         p->settling = false;
     }
-    p->quick = 0;
-    p->bad = 0;
-    p->pressed = false;
-    p->second_ms = now_ms;
+    p->rate_was = rate < p->rate ? rate : p->rate;
+    begin_second(p, now_ms);
 }
 
-void pacer_outcome(struct pacer *p, uint64_t now_ms, bool quick)
+void pacer_outcome(struct pacer *p, uint64_t now_ms, uint64_t sent_ms, enum pacer_outcome what)
 {
     look_back(p, now_ms);
-    if (quick)
-        p->quick++;
-    else
-        p->bad++;
+    if (sent_ms < p->restarted_ms)
+        return;
+    p->came[what]++;
+    if (what != PACER_LATE)
+        p->silent = false;
 }
 
 /* ---- the bucket ----------------------------------------------------------------- */
@@ -117,6 +141,34 @@ static void spend(struct pacer *p, uint64_t now_ms)
     p->next_us += (1000000 + p->rate - 1) / p->rate; /* rounded up: never faster */
 }
 
+/* ---- what is unanswered ---------------------------------------------------------- */
+
+void pacer_sent(struct pacer *p, bool stranger)
+{
+    stranger ? p->out_strangers++ : p->out++;
+}
+
+void pacer_landed(struct pacer *p, bool stranger)
+{
+    uint32_t *out = stranger ? &p->out_strangers : &p->out;
+
+    assert(*out);
+    --*out;
+}
+
+/* Strangers are in nobody's way: anybody could send what is not answered. */
+static bool enough_are_out(const struct pacer *p, bool stranger)
+{
+    uint32_t out = p->out + (stranger ? p->out_strangers : 0);
+    uint32_t most = p->rate / UNANSWERED_PARTS;
+
+    if (p->silent && most > RATE_LEAST)
+        most = RATE_LEAST;
+    return p->rate && out > most;
+}
+
+/* ---- taking a place at once -------------------------------------------------------- */
+
 uint32_t pacer_waiting(const struct pacer *p)
 {
     uint32_t waiting = 0;
@@ -131,10 +183,10 @@ static bool somebody_waits(const struct pacer *p)
     return pacer_waiting(p) > 0;
 }
 
-bool pacer_take(struct pacer *p, uint64_t now_ms)
+bool pacer_take(struct pacer *p, bool stranger, uint64_t now_ms)
 {
     look_back(p, now_ms);
-    if (!is_free(p, now_ms) || somebody_waits(p)) {
+    if (!is_free(p, now_ms) || somebody_waits(p) || enough_are_out(p, stranger)) {
         p->pressed = true;
         return false;
     }
@@ -174,17 +226,30 @@ void pacer_leave(struct pacer *p, struct pacer_place *place)
     p->queue[place->class].count--;
 }
 
-/* The first of the best class. A share binds only where others wait too. */
-static struct pacer_place *choose(struct pacer *p)
+/* Who may go of this class. */
+static struct pacer_place *first_of(const struct pacer *p, unsigned class)
+{
+    return enough_are_out(p, class == PACER_STRANGER) ? NULL : p->queue[class].first;
+}
+
+/* The first of the best class; NULL: nobody may go. */
+static struct pacer_place *best_of(const struct pacer *p)
 {
     struct pacer_place *best = NULL;
-    struct pacer_place *chosen;
 
     for (unsigned class = 0; class < PACER_CLASSES && !best; class ++)
-        best = p->queue[class].first;
-    chosen = best;
+        best = first_of(p, class);
+    return best;
+}
+
+/* The best one, but for who has a share. It binds only where others wait too. */
+static struct pacer_place *choose(struct pacer *p)
+{
+    struct pacer_place *best = best_of(p);
+    struct pacer_place *chosen = best;
+
     for (unsigned class = 0; class < PACER_CLASSES; class ++) {
-        struct pacer_place *first = p->queue[class].first;
+        struct pacer_place *first = first_of(p, class);
 
         if (!first)
             p->passed_by[class] = 0;
@@ -214,5 +279,5 @@ struct pacer_place *pacer_next(struct pacer *p, uint64_t now_ms)
 
 uint64_t pacer_next_ms(const struct pacer *p)
 {
-    return somebody_waits(p) ? (p->next_us + 999) / 1000 : UINT64_MAX;
+    return best_of(p) ? (p->next_us + 999) / 1000 : UINT64_MAX;
 }

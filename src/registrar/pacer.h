@@ -7,8 +7,8 @@
  * first come first served within one; but where leases that were lost, or strangers,
  * wait beside others each third, or fifth, place is theirs. While somebody has to wait and the
  * upstream is quick, the rate is doubled each second; while it is not quick, it is
- * halved, and from then on climbs by a tenth. Knows no
- * clock of its own. Core thread only. Design 3.6.
+ * halved, and from then on climbs by a tenth until it is beyond what was too much. Few are
+ * unanswered at a time. Knows no clock of its own. Core thread only. Design 3.6.
  */
 #ifndef MIDREG_REGISTRAR_PACER_H
 #define MIDREG_REGISTRAR_PACER_H
@@ -24,6 +24,13 @@ enum pacer_class {
     PACER_CLASSES
 };
 
+enum pacer_outcome {
+    PACER_QUICK,   /* answered in good time */
+    PACER_TROUBLE, /* the same, but it tells of trouble of the upstream's */
+    PACER_LATE,
+    PACER_OUTCOMES
+};
+
 /* A place in a queue; part of what waits, which must not move. */
 struct pacer_place {
     struct pacer_place *next;
@@ -36,17 +43,21 @@ struct pacer {
     uint32_t rate_least; /* it is not halved below */
     uint32_t rate_most;  /* it does not climb above */
     uint32_t rate_first; /* what it begins with */
-    bool steady;         /* it has been halved: from now on it climbs slowly */
+    uint32_t rate_was;   /* before it climbed at the end of the last second */
+    uint32_t too_much;   /* when it was halved last; 0: it was not */
     uint64_t next_us;    /* when the next place is free */
     struct {
         struct pacer_place *first, *last;
         uint32_t count;
     } queue[PACER_CLASSES];
     unsigned passed_by[PACER_CLASSES]; /* places that others got while it waited */
+    uint32_t out, out_strangers;       /* unanswered, and not late */
+    uint64_t restarted_ms;             /* what was sent before is of no account */
     uint64_t second_ms;                /* the second that is looked at began then: */
-    uint32_t quick, bad;               /* what became of REGISTERs */
+    uint32_t came[PACER_OUTCOMES];     /* what became of REGISTERs in it */
     bool pressed;                      /* somebody had to wait */
     bool settling;                     /* the rate was halved just before it */
+    bool silent;                       /* it has answered none in a second, and none since */
     struct timer timer;                /* TIMER_PACER, the user's: when to call pacer_next() */
 };
 
@@ -59,7 +70,7 @@ void pacer_restart(struct pacer *p, uint64_t now_ms);
 uint32_t pacer_waiting(const struct pacer *p);
 
 /* Takes a place at once. False: none is free, or others wait for it. */
-bool pacer_take(struct pacer *p, uint64_t now_ms);
+bool pacer_take(struct pacer *p, bool stranger, uint64_t now_ms);
 
 /* Waits for a place. False: too many wait in this class. */
 bool pacer_enter(struct pacer *p, struct pacer_place *place, enum pacer_class class);
@@ -68,11 +79,15 @@ void pacer_leave(struct pacer *p, struct pacer_place *place);
 
 /* Whose turn it is now, taken out of its queue; NULL: nobody's yet. */
 struct pacer_place *pacer_next(struct pacer *p, uint64_t now_ms);
-/* When the next turn comes; UINT64_MAX: nobody waits. */
+/* When the next turn comes; UINT64_MAX: nobody waits, or all of them for pacer_landed(). */
 uint64_t pacer_next_ms(const struct pacer *p);
 
-/* What became of a REGISTER: `quick`: answered in good time, by something else
- * than trouble of the upstream's. */
-void pacer_outcome(struct pacer *p, uint64_t now_ms, bool quick);
+/* A REGISTER is sent; it is answered, late, or given up. Each once. */
+void pacer_sent(struct pacer *p, bool stranger);
+void pacer_landed(struct pacer *p, bool stranger);
+
+/* What became of a REGISTER that was sent at `sent_ms`. Once each: an answer to a late one
+ * tells nothing new. */
+void pacer_outcome(struct pacer *p, uint64_t now_ms, uint64_t sent_ms, enum pacer_outcome what);
 
 #endif

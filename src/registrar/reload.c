@@ -19,10 +19,9 @@
 #define FULL_MS 20
 /* A lease that is dropped is registered again so long after it was granted, at least. */
 #define GONE_AGAIN_MS 2000
-/* So much of a second's REGISTERs is under way at once, in the pacer's line or unanswered:
- * others are to find room in the line; and a main registrar that is slower than the rate
- * would have a heap of them to answer, each sent twice (timer E, RFC 3261 17.1.2.2). */
-#define UNDER_WAY_PARTS 4
+/* So much of a second's REGISTERs of ours waits in the pacer's line: what is done meanwhile
+ * need not be done again, and one who comes finds few before him. */
+#define WAITING_PARTS 4
 
 static struct reload *reload_of(struct registrar *r, const struct upstream *u)
 {
@@ -116,12 +115,13 @@ static bool is_its_turn(struct registrar *r, struct reload *l)
     return true;
 }
 
-/* What waits there for others is of no account: the pacer knows whose turn it is. */
-static bool enough_under_way(struct registrar *r, const struct reload *l)
+/* What waits there of phones is of no account: the pacer knows whose turn it is. */
+static bool enough_wait(struct registrar *r, const struct reload *l)
 {
     const struct pacer *p = &r->pacer[l - r->reload];
+    uint32_t ours = p->queue[PACER_LOST].count + p->queue[PACER_SPARE].count;
 
-    return p->rate && l->pending - l->late > p->rate / UNDER_WAY_PARTS;
+    return p->rate && ours > p->rate / WAITING_PARTS;
 }
 
 enum reloaded { RELOADED, RELOAD_NO_PLACE };
@@ -177,7 +177,7 @@ static enum reloaded reload_lease(struct registrar *r, struct reload *l, struct 
             forget_grant(r, a, lease);
         return RELOADED;
     }
-    if (enough_under_way(r, l) || !is_its_turn(r, l))
+    if (enough_wait(r, l) || !is_its_turn(r, l))
         return RELOAD_NO_PLACE;
     if (l->lost)
         forget_grant(r, a, lease);
@@ -338,14 +338,6 @@ const struct reload *registrar_reload(const struct registrar *r, const struct up
     return &r->reload[u - r->with.upstreams->list];
 }
 
-void reload_late(struct registrar *r, const struct errand *e)
-{
-    struct reload *l = &r->reload[e->upstream];
-
-    if (l->number == e->reload)
-        l->late++;
-}
-
 void reload_answered(struct registrar *r, const struct errand *e, enum reload_end how)
 {
     struct reload *l = &r->reload[e->upstream];
@@ -353,7 +345,6 @@ void reload_answered(struct registrar *r, const struct errand *e, enum reload_en
     if (l->number != e->reload || l->pending == 0)
         return; /* of one that was begun anew since */
     l->pending--;
-    l->late -= e->overdue;
     l->done += how == RELOAD_GRANTED;
     l->marked += how == RELOAD_CHALLENGED;
     l->failed += how == RELOAD_FAILED;

@@ -44,7 +44,6 @@ struct reload {
     uint64_t failed;  /* answered otherwise, or not: each goes on by itself */
     uint64_t marked;  /* left to their phones */
     uint64_t pending; /* on their way */
-    uint64_t late;    /* of these, unanswered for longer than it should take */
 };
 
 /* Registers the timer. */
@@ -90,9 +89,7 @@ enum reload_end {
     RELOAD_FAILED,
 };
 
-/* An errand of a reload has no answer yet, and should have one. Once for each. */
-void reload_late(struct registrar *r, const struct errand *e);
-/* It has ended. */
+/* An errand of a reload has ended. */
 void reload_answered(struct registrar *r, const struct errand *e, enum reload_end how);
 
 #endif

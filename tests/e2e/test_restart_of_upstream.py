@@ -47,8 +47,10 @@ def start(house, count, rate_max=RATE_MAX):
 
 def restart(house):
     """It ends; when it runs again it takes no REGISTERs for a while. Returns when it is ready."""
+    downs = lambda: sum("event=upstream_down" in line for line in house.midreg.lines)  # noqa: E731
+    before = downs()
     house.exchange.stop()
-    house.midreg.wait_log("event=upstream_down", timeout=2 * PING + 1)
+    poll(lambda: downs() > before, "it is down", 2 * PING + 1)
     house.exchange.start("starting")
     time.sleep(1.5)  # as long as it takes to start, whatever midreg does
     house.exchange.state = "running"

@@ -4,6 +4,8 @@
  */
 #include "world.h"
 
+#include "registrar/driver.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -51,7 +53,7 @@ static void crowd(const char *prefix, unsigned n, const char *credentials)
     }
 }
 
-/* How many of the next `n` REGISTERs upstream are for these users. */
+/* How many of the next `n` REGISTERs upstream are for these users. All are refused, at once. */
 static unsigned next_ones(const char *prefix, unsigned n)
 {
     unsigned found = 0;
@@ -67,6 +69,7 @@ static unsigned next_ones(const char *prefix, unsigned n)
         }
         looked++;
         found += strstr(up, to) != NULL;
+        upstream_answers(up, 403, "");
     }
     return found;
 }
@@ -168,22 +171,50 @@ static void test_503s_halve_the_rate(void **state)
     assert_in_range(pbx.registers - before, 49, 55);
 }
 
-/* So do late answers; silence is late after a second. */
+/* How many went up in the next so many milliseconds. */
+static uint64_t went(struct pbx *pbx, uint64_t ms)
+{
+    uint64_t before = counted(COUNTER_REGISTER_UPSTREAM);
+
+    run(pbx, ms);
+    return counted(COUNTER_REGISTER_UPSTREAM) - before;
+}
+
+/* So do late answers; silence is late after a second. Few are unanswered at a time, and
+ * next to nothing goes up while there is no answer at all. */
 static void test_silence_halves_the_rate(void **state)
 {
     struct pbx pbx = {.silent = true};
-    uint64_t before;
 
     (void)state;
     restart(100, 0);
     crowd("known", 600, CREDENTIALS);
-    run(&pbx, 2000);
-    before = counted(COUNTER_REGISTER_UPSTREAM);
-    assert_in_range(before, 190, 211); /* nobody knows yet that it is silent */
-    run(&pbx, 1000);
-    before = counted(COUNTER_REGISTER_UPSTREAM);
-    run(&pbx, 1000);
-    assert_in_range(counted(COUNTER_REGISTER_UPSTREAM) - before, 40, 55);
+    run(&pbx, 950);
+    assert_int_equal(counted(COUNTER_REGISTER_UPSTREAM), 26);
+    run(&pbx, 1350); /* they are late */
+    assert_in_range(went(&pbx, 950), 10, 12);
+    assert_in_range(went(&pbx, 950), 10, 12);
+    assert_int_equal(world.registrar->pacer[0].rate, 50);
+    pbx.silent = false;
+    run(&pbx, 1200);
+    assert_in_range(went(&pbx, 1000), 45, 60);
+}
+
+/* Who is not answered makes room in the end, whatever becomes of him. */
+static void test_all_land(void **state)
+{
+    struct pbx pbx = {.silent = true};
+
+    (void)state;
+    restart(100, 0);
+    crowd("known", 60, CREDENTIALS);
+    crowd("stranger", 60, "");
+    run(&pbx, 900);
+    assert_int_equal(world.registrar->pacer[0].out, 26);
+    pbx.silent = false;
+    run(&pbx, 100000);
+    assert_int_equal(world.registrar->pacer[0].out, 0);
+    assert_int_equal(world.registrar->pacer[0].out_strangers, 0);
 }
 
 /* Quick answers while some wait: it climbs up to rate-max. */
@@ -216,6 +247,7 @@ int main(void)
         IN(test_removals_wait),
         IN(test_503s_halve_the_rate),
         IN(test_silence_halves_the_rate),
+        IN(test_all_land),
         IN(test_quick_answers_raise_the_rate),
     };
 

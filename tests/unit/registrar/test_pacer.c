@@ -41,7 +41,7 @@ static unsigned take(unsigned at_most)
 {
     unsigned taken = 0;
 
-    while (taken < at_most && pacer_take(&p, now_ms))
+    while (taken < at_most && pacer_take(&p, false, now_ms))
         taken++;
     return taken;
 }
@@ -70,7 +70,7 @@ static void test_unlimited(void **state)
     begin(0, 900);
     assert_int_equal(take(100000), 100000);
     for (int i = 0; i < 100; i++)
-        pacer_outcome(&p, now_ms += 100, false);
+        pacer_outcome(&p, now_ms += 100, START_MS, PACER_LATE);
     assert_int_equal(p.rate, 0);
 }
 
@@ -120,10 +120,10 @@ static void test_who_comes_later_waits(void **state)
     take(50);
     come(PACER_KNOWN, 1);
     now_ms += 5000; /* its turn has come, and it is not called yet */
-    assert_false(pacer_take(&p, now_ms));
+    assert_false(pacer_take(&p, false, now_ms));
     pass(1, went);
     assert_int_equal(went[PACER_KNOWN], 1);
-    assert_true(pacer_take(&p, now_ms));
+    assert_true(pacer_take(&p, false, now_ms));
 }
 
 static void test_first_come_first_served(void **state)
@@ -257,6 +257,64 @@ static void test_leaving(void **state)
     assert_int_equal(went[PACER_KNOWN], 0);
 }
 
+/* What became of one that was sent a moment ago. */
+static void tell(enum pacer_outcome what)
+{
+    pacer_outcome(&p, now_ms, now_ms, what);
+}
+
+/* How many go at once, though enough time has passed for more; none is answered. */
+static unsigned send(unsigned at_most, bool strangers)
+{
+    unsigned sent = 0;
+
+    while (sent < at_most && pacer_next(&p, now_ms += 100)) {
+        pacer_sent(&p, strangers);
+        sent++;
+    }
+    return sent;
+}
+
+static void test_few_are_unanswered(void **state)
+{
+    (void)state;
+    begin(40, 0);
+    come(PACER_KNOWN, 30);
+    assert_int_equal(send(30, false), 11);
+    assert_true(pacer_next_ms(&p) == UINT64_MAX);
+    assert_false(pacer_take(&p, false, now_ms));
+    pacer_landed(&p, false);
+    assert_true(pacer_next_ms(&p) <= now_ms);
+    assert_int_equal(send(30, false), 1);
+    for (unsigned i = 0; i < 11; i++)
+        pacer_landed(&p, false);
+    assert_int_equal(send(30, false), 11);
+    /* Nobody waits, and yet there is no place. */
+    begin(40, 0);
+    for (unsigned i = 0; i < 11; i++) {
+        assert_true(pacer_take(&p, false, now_ms += 100));
+        pacer_sent(&p, false);
+    }
+    assert_false(pacer_take(&p, false, now_ms += 100));
+}
+
+/* Unanswered strangers are in nobody's way but strangers'. */
+static void test_unanswered_strangers(void **state)
+{
+    (void)state;
+    begin(40, 0);
+    come(PACER_STRANGER, 30);
+    assert_int_equal(send(30, true), 11);
+    assert_false(pacer_take(&p, true, now_ms));
+    come(PACER_KNOWN, 30);
+    assert_int_equal(send(30, false), 11);
+    assert_int_equal(p.queue[PACER_KNOWN].count, 19);
+    assert_int_equal(p.queue[PACER_STRANGER].count, 19);
+    for (unsigned i = 0; i < 11; i++)
+        pacer_landed(&p, true);
+    assert_int_equal(send(30, true), 0);
+}
+
 /* `ms` of work: enough wait, and each that goes is answered. One in `bad_of` is
  * late or fails; 0: none. */
 static void work(uint64_t ms, unsigned bad_of)
@@ -272,7 +330,7 @@ static void work(uint64_t ms, unsigned bad_of)
         come(PACER_LEASE, p.rate / 5 + 1);
         pass(100, went);
         for (unsigned i = 0; i < went[PACER_LEASE]; i++)
-            pacer_outcome(&p, now_ms, !bad_of || ++n % bad_of);
+            tell(!bad_of || ++n % bad_of ? PACER_QUICK : PACER_LATE);
         while (p.queue[PACER_LEASE].first)
             pacer_leave(&p, p.queue[PACER_LEASE].first);
     }
@@ -308,8 +366,8 @@ static void test_climbs_only_under_pressure(void **state)
     (void)state;
     begin(100, 900);
     for (int i = 0; i < 1000; i++) {
-        assert_true(pacer_take(&p, now_ms += 50));
-        pacer_outcome(&p, now_ms, true);
+        assert_true(pacer_take(&p, false, now_ms += 50));
+        tell(PACER_QUICK);
     }
     assert_int_equal(p.rate, 100);
 }
@@ -337,8 +395,8 @@ static void test_a_few_bad_ones(void **state)
     work(20000, 12);
     assert_true(p.rate > 100);
     begin(100, 900);
-    for (int i = 0; i < 100; i++)
-        pacer_outcome(&p, now_ms += 1500, false);
+    for (int i = 0; i < 100; i++, now_ms += 1500)
+        tell(PACER_LATE);
     assert_int_equal(p.rate, 100);
 }
 
@@ -348,19 +406,90 @@ static void test_halves_once_for_one_trouble(void **state)
     (void)state;
     begin(400, 900);
     for (int i = 0; i < 100; i++)
-        pacer_outcome(&p, now_ms, false);
+        tell(PACER_TROUBLE);
     now_ms += 1000;
     for (int i = 0; i < 100; i++)
-        pacer_outcome(&p, now_ms, false);
+        tell(PACER_TROUBLE);
     assert_int_equal(p.rate, 200);
     now_ms += 1000;
-    pacer_outcome(&p, now_ms, true);
+    tell(PACER_QUICK);
     assert_int_equal(p.rate, 200);
+}
+
+/* Care ends where the rate is beyond what was too much. */
+static void test_a_passing_trouble(void **state)
+{
+    (void)state;
+    begin(100, 4000);
+    work(1500, 2);
+    assert_int_equal(p.rate, 50);
+    work(7000, 0);
+    assert_in_range(p.rate, 80, 120);
+    work(7000, 0);
+    assert_in_range(p.rate, 500, 4000);
+}
+
+/* What is late was sent before the last doubling. */
+static void test_halves_what_it_was(void **state)
+{
+    (void)state;
+    begin(100, 4000);
+    work(3000, 0);
+    assert_int_equal(p.rate, 800);
+    for (int i = 0; i < 100; i++)
+        tell(PACER_LATE);
+    now_ms += 1000;
+    tell(PACER_LATE);
+    assert_int_equal(p.rate, 200);
+}
+
+/* One that answers nothing gets ten at a time until it does; the rate tells what it took
+ * before. */
+static void test_silence(void **state)
+{
+    (void)state;
+    begin(800, 0);
+    for (unsigned second = 0; second < 10; second++, now_ms += 1000)
+        for (int i = 0; i < 20; i++)
+            tell(PACER_LATE);
+    assert_int_equal(p.rate, 400);
+    come(PACER_KNOWN, 300);
+    assert_int_equal(send(300, false), 11);
+    tell(PACER_QUICK);
+    assert_in_range(send(300, false), 80, 110);
+    /* One that says that it has trouble is not silent. */
+    begin(800, 0);
+    for (unsigned second = 0; second < 10; second++, now_ms += 1000)
+        for (int i = 0; i < 20; i++)
+            tell(i ? PACER_LATE : PACER_TROUBLE);
+    assert_in_range(p.rate, 10, 50);
+}
+
+/* What was sent before it began anew tells nothing of it. */
+static void test_restart(void **state)
+{
+    (void)state;
+    begin(100, 900);
+    work(3500, 0);
+    assert_in_range(p.rate, 400, 900);
+    pacer_restart(&p, now_ms += 500);
+    for (unsigned second = 0; second < 3; second++, now_ms += 1000)
+        for (int i = 0; i < 20; i++)
+            pacer_outcome(&p, now_ms, now_ms - 500 - second * 1000, PACER_LATE);
+    assert_int_equal(p.rate, 100);
+    work(5000, 0);
+    assert_int_equal(p.rate, 900);
 }
 
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_few_are_unanswered),
+        cmocka_unit_test(test_unanswered_strangers),
+        cmocka_unit_test(test_a_passing_trouble),
+        cmocka_unit_test(test_halves_what_it_was),
+        cmocka_unit_test(test_silence),
+        cmocka_unit_test(test_restart),
         cmocka_unit_test(test_unlimited),
         cmocka_unit_test(test_rate_holds),
         cmocka_unit_test(test_burst),
