@@ -18,6 +18,8 @@ static const unsigned share[PACER_CLASSES] = {[PACER_LOST] = 3, [PACER_STRANGER]
 #define UNANSWERED_PARTS 4
 /* Below this nothing is learned from a second: one lease's 503 is its own. */
 #define BAD_LEAST 2
+/* One that is gone so soon after it had too much may be gone because of that. */
+#define OURS_MS 5000
 /* However slow the upstream, so many may wait in each class. */
 #define QUEUE_LEAST 8
 
@@ -33,7 +35,6 @@ void pacer_init(struct pacer *p, uint32_t rate, uint32_t rate_max, uint64_t now_
 {
     *p = (struct pacer){
         .rate = rate,
-        .rate_was = rate,
         .rate_least = rate < RATE_LEAST ? rate : RATE_LEAST,
         .rate_most = rate < rate_max ? rate_max : rate,
         .rate_first = rate,
@@ -52,33 +53,59 @@ static void begin_second(struct pacer *p, uint64_t now_ms)
 void pacer_restart(struct pacer *p, uint64_t now_ms)
 {
     p->rate = p->rate_first;
-    p->rate_was = p->rate_first;
     p->restarted_ms = now_ms;
-    p->too_much = 0;
+    if (now_ms - p->halved_ms > OURS_MS)
+        p->too_much = 0;
+    p->took[0] = p->took[1] = 0;
     p->settling = false;
     p->silent = false;
+    p->was_silent = false;
     begin_second(p, now_ms);
 }
 
 /* ---- the rate ------------------------------------------------------------------ */
 
-/* Until the upstream has shown what is too much, the rate seeks it fast: a restarted
- * one shall have its leases back soon. So it does where that is left behind by a quarter:
- * it was a passing trouble. */
+/* Doubled, it would be more than half of what was too much; or it is that, and a quarter
+ * more at most: beyond, that was a passing trouble. */
+static bool is_near_too_much(const struct pacer *p)
+{
+    return p->rate * UINT64_C(4) > p->too_much &&
+           p->rate * UINT64_C(4) <= p->too_much * UINT64_C(5);
+}
+
+/* The rate seeks what is too much fast, and again where that is known to be far: a restarted
+ * one shall have its leases back soon. */
 static void climb(struct pacer *p)
 {
-    if (p->rate * UINT64_C(4) > p->too_much * UINT64_C(5))
+    if (!is_near_too_much(p))
         p->rate *= 2;
     else
         p->rate += p->rate >= 10 ? p->rate / 10 : 1;
     p->rate = p->rate < p->rate_most ? p->rate : p->rate_most;
 }
 
-/* What is late now was sent at the rate of a second ago, before it climbed. */
-static void halve(struct pacer *p)
+static uint32_t between(uint32_t least, uint32_t n, uint32_t most)
 {
-    p->rate = p->rate_was / 2 > p->rate_least ? p->rate_was / 2 : p->rate_least;
-    p->too_much = p->rate_was;
+    return n < least ? least : n > most ? most : n;
+}
+
+/* What is late now was sent a second ago or two, before the rate climbed: at what the
+ * upstream took then. */
+static uint32_t rate_of_late_ones(const struct pacer *p)
+{
+    uint32_t took = p->took[0] > p->took[1] ? p->took[0] : p->took[1];
+
+    return took ? between(p->rate / 4, took, p->rate) : p->rate;
+}
+
+/* Much less than what was too much may be late because of that: it is believed by and by. */
+static void halve(struct pacer *p, uint64_t now_ms)
+{
+    uint32_t rate = rate_of_late_ones(p);
+
+    p->rate = between(p->rate_least, rate / 2, p->rate_most);
+    p->too_much = between(p->too_much - p->too_much / 4, rate, UINT32_MAX);
+    p->halved_ms = now_ms;
 }
 
 /* Looks back on a second: halves, climbs, or leaves the rate as it is. */
@@ -86,23 +113,23 @@ static void look_back(struct pacer *p, uint64_t now_ms)
 {
     uint32_t bad = p->came[PACER_TROUBLE] + p->came[PACER_LATE];
     uint32_t quick = p->came[PACER_QUICK];
-    uint32_t rate = p->rate;
 
     if (p->rate == 0 || now_ms - p->second_ms < 1000)
         return;
     if (bad >= BAD_LEAST && bad * UINT64_C(10) > quick + bad) {
         /* What was sent at the old rate is still coming home: once is enough. And one that
          * is silent gets next to nothing, whatever the rate. */
-        if (!p->settling && !p->silent)
-            halve(p);
+        if (!p->settling && !p->was_silent)
+            halve(p, now_ms);
         p->settling = !p->settling;
-        p->silent = p->came[PACER_LATE] == bad && quick == 0;
     } else {
-        if (p->pressed && quick)
+        p->took[1] = p->took[0];
+        p->took[0] = p->pressed ? quick : 0;
+        if (p->took[0])
             climb(p);
         p->settling = false;
     }
-    p->rate_was = rate < p->rate ? rate : p->rate;
+    p->was_silent = p->silent;
     begin_second(p, now_ms);
 }
 
@@ -113,7 +140,8 @@ void pacer_outcome(struct pacer *p, uint64_t now_ms, uint64_t sent_ms, enum pace
         return;
     p->came[what]++;
     if (what != PACER_LATE)
-        p->silent = false;
+        p->answered_ms = now_ms;
+    p->silent = what == PACER_LATE && p->answered_ms <= sent_ms;
 }
 
 /* ---- the bucket ----------------------------------------------------------------- */

@@ -7,8 +7,8 @@
  * first come first served within one; but where leases that were lost, or strangers,
  * wait beside others each third, or fifth, place is theirs. While somebody has to wait and the
  * upstream is quick, the rate is doubled each second; while it is not quick, it is
- * halved, and from then on climbs by a tenth until it is beyond what was too much. Few are
- * unanswered at a time. Knows no clock of its own. Core thread only. Design 3.6.
+ * halved, and near what was too much it climbs by a tenth. Few are unanswered at a time.
+ * Knows no clock of its own. Core thread only. Design 3.6.
  */
 #ifndef MIDREG_REGISTRAR_PACER_H
 #define MIDREG_REGISTRAR_PACER_H
@@ -43,8 +43,9 @@ struct pacer {
     uint32_t rate_least; /* it is not halved below */
     uint32_t rate_most;  /* it does not climb above */
     uint32_t rate_first; /* what it begins with */
-    uint32_t rate_was;   /* before it climbed at the end of the last second */
-    uint32_t too_much;   /* when it was halved last; 0: it was not */
+    uint32_t took[2];    /* in the last two good seconds; 0: it could have had more */
+    uint32_t too_much;   /* what is believed to be too much; 0: that is not known */
+    uint64_t halved_ms;  /* the last time */
     uint64_t next_us;    /* when the next place is free */
     struct {
         struct pacer_place *first, *last;
@@ -57,7 +58,9 @@ struct pacer {
     uint32_t came[PACER_OUTCOMES];     /* what became of REGISTERs in it */
     bool pressed;                      /* somebody had to wait */
     bool settling;                     /* the rate was halved just before it */
-    bool silent;                       /* it has answered none in a second, and none since */
+    uint64_t answered_ms;              /* the last answer in good time */
+    bool silent;                       /* since then one has become late */
+    bool was_silent;                   /* in the second before */
     struct timer timer;                /* TIMER_PACER, the user's: when to call pacer_next() */
 };
 

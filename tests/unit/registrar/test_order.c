@@ -180,9 +180,9 @@ static uint64_t went(struct pbx *pbx, uint64_t ms)
     return counted(COUNTER_REGISTER_UPSTREAM) - before;
 }
 
-/* So do late answers; silence is late after a second. Few are unanswered at a time, and
- * next to nothing goes up while there is no answer at all. */
-static void test_silence_halves_the_rate(void **state)
+/* Silence is late after a second. Few are unanswered at a time, and next to nothing goes up
+ * while there is no answer at all. */
+static void test_silence_cuts_the_rate(void **state)
 {
     struct pbx pbx = {.silent = true};
 
@@ -246,7 +246,7 @@ int main(void)
         IN(test_other_leases_wait),
         IN(test_removals_wait),
         IN(test_503s_halve_the_rate),
-        IN(test_silence_halves_the_rate),
+        IN(test_silence_cuts_the_rate),
         IN(test_all_land),
         IN(test_quick_answers_raise_the_rate),
     };
