@@ -129,13 +129,15 @@ static void test_a_store_that_stalls(void **state)
     register_home();
     store_opens();
     phone(HOME, "h1", 2, GONE_HOME);
-    upstream_grants(assert_register(0), 0);
     store_takes();
     pass(JOURNAL_STALL_MS - 1);
     assert_no_answer(HOME);
+    assert_upstream_quiet();
     pass(1);
     assert_answer(HOME, 200);
     assert_true(fake_logged(&world.fake, "store_behind"));
+    pass(50);
+    upstream_grants(assert_register(0), 0);
     phone(DESK, "d1", 1, CONTACT_DESK); /* nobody waits for it now */
     upstream_accepts();
     assert_answer(DESK, 200);

@@ -62,6 +62,29 @@ static void register_for(unsigned expires)
     assert_answer(HOME, 200);
 }
 
+/* Who has expired may have some time again after a crash, but not from a lease whose end has
+ * gone up just before it. */
+static void test_what_ends_is_stored_first(void **state)
+{
+    struct span batch;
+    const struct aor *stored;
+
+    (void)state;
+    register_for(90);
+    store_opens();
+    pass(91000);
+    store_takes();
+    assert_int_equal(live_contacts(), 0);
+    assert_upstream_quiet();
+    batch = world.fake.journal_batch;
+    stored = image_record(image_next(&batch));
+    assert_true(stored->lease.until_ms <= world.fake.wall_s * 1000);
+    assert_true(stored->lease.may_ms > world.fake.wall_s * 1000);
+    store_writes();
+    pass(100);
+    upstream_grants(assert_register(0), 0);
+}
+
 /* Its refreshes were not stored: it gets what one of them may have granted. */
 static void test_what_it_asked_for(void **state)
 {
@@ -329,6 +352,7 @@ static void test_a_longer_refresh_is_stored(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        IN(test_what_ends_is_stored_first),
         IN(test_what_it_asked_for),
         IN(test_at_most_phone_expires),
         IN(test_clock_set_back),
