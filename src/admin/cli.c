@@ -299,7 +299,9 @@ static void print_nothing(FILE *out, const json_t *answer)
 static void print_one(FILE *out, const json_t *answer)
 {
     (void)answer;
-    fputs("its lease is being registered again; `midreg show` tells what came of it\n", out);
+    fputs("its lease is registered again, or left to its phone's next REGISTER where midreg has "
+          "no means;\n`midreg show` tells what came of it\n",
+          out);
 }
 
 static int run_reload(struct cli *c, const struct order *o)

@@ -290,11 +290,11 @@ void route_answer(const struct endpoint *at, const struct ask *ask, const struct
         break;
     case ASK_NO_AOR:
         (void)refuse(reply, HTTP_NOT_FOUND, "nobody is registered there",
-                     "/api/aors?search= finds who is");
+                     "`midreg list SEARCH`, or /api/aors?search=, finds who is");
         break;
     case ASK_NO_CONTACT:
         (void)refuse(reply, HTTP_NOT_FOUND, "it has no such contact",
-                     "/api/aors/AOR lists its contacts");
+                     "`midreg show AOR`, or /api/aors/AOR, lists its contacts");
         break;
     case ASK_NO_UPSTREAM:
         (void)refuse(reply, HTTP_NOT_FOUND, "there is no upstream of this name",

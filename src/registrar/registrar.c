@@ -624,7 +624,7 @@ static void on_returned(void *self, struct upstream *u)
     struct upstreams *all = r->with.upstreams;
 
     if (!compare_contact(r, u))
-        registrar_upstream_lost(r, u, "it did not answer, and is back");
+        registrar_upstream_lost(r, u, "it was away or was restarted, and may have lost them");
     for (unsigned i = 0; i < all->count; i++)
         if (!upstream_is_up(&all->list[i]))
             errands_divert(r, i);
