@@ -43,6 +43,9 @@ struct registrar {
     struct slab parked;          /* answer.h: answers that wait for the journal */
     struct parked *parked_first;
     struct parked *parked_last;
+    struct slab endings; /* ending.h: leases whose end waits for the journal */
+    struct ending *endings_first;
+    struct ending *endings_last;
     uint64_t date_s; /* answer.c: the second that date_text tells */
     char date_text[32];
     size_t date_n;

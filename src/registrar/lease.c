@@ -11,6 +11,7 @@
  */
 #include "registrar/lease.h"
 
+#include "registrar/ending.h"
 #include "registrar/errand.h"
 #include "registrar/events.h"
 #include "registrar/extras.h"
@@ -25,8 +26,6 @@
 #define REFUSED_ELSEWHERE_MS 600000
 /* Our errands do not stand in the pacer's line for longer; they come again. */
 #define OWN_PACER_WAIT_MS 2000
-/* The store is asked so often whether it has written what must be safe first. */
-#define WRITTEN_WAIT_MS 50
 
 static struct location *location_of(struct registrar *r)
 {
@@ -319,21 +318,6 @@ static uint64_t end_without_means(struct registrar *r, struct aor *a, struct lea
     return UINT64_MAX;
 }
 
-/* Before its end goes upstream the store knows that it is not surely held any more: a start
- * after a crash would serve phones that it had given a while longer from a lease that is gone.
- * False: not yet, look again. */
-static bool is_written_off(struct registrar *r, struct aor *a, struct lease *l)
-{
-    if (lease_held(l, r->rt->now_ms)) {
-        l->until_ms = r->rt->now_ms;
-        journal_change(r->with.journal, a);
-    }
-    if (journal_is_durable(r->with.journal, a->sequence))
-        return true;
-    l->next_ms = r->rt->now_ms + WRITTEN_WAIT_MS;
-    return false;
-}
-
 /* Registers, refreshes or de-registers. */
 static void act_on_lease(struct registrar *r, struct aor *a, unsigned upstream, bool wanted)
 {
@@ -364,12 +348,12 @@ static uint64_t see_to(struct registrar *r, struct aor **record, unsigned i, boo
 
     if (!wanted && l->means == MEANS_NONE && !a->busy && lease_possible(l, now_ms) &&
         !is_needed_still(r, a, l, live))
-        again_ms = is_written_off(r, a, l) ? end_without_means(r, a, l) : l->next_ms;
+        again_ms = ending_is_stored(r, a, l) ? end_without_means(r, a, l) : l->next_ms;
     uint64_t action_ms = lease_own_action_ms(r, a, l, live);
 
     if (action_ms > now_ms)
         return earlier(action_ms, again_ms);
-    if (!wanted && !l->stale && !is_written_off(r, a, l))
+    if (!wanted && !l->stale && !ending_is_stored(r, a, l))
         return earlier(l->next_ms, again_ms);
     act_on_lease(r, a, upstream, wanted);
     a = *record = location_find(location_of(r), hash);

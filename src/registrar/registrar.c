@@ -8,6 +8,7 @@
 #include "registrar/registrar.h"
 
 #include "registrar/answer.h"
+#include "registrar/ending.h"
 #include "registrar/errand.h"
 #include "registrar/extras.h"
 #include "registrar/lane.h"
@@ -669,6 +670,7 @@ struct registrar *registrar_new(const struct registrar_parts *parts)
     }
     r->policy_part[parts->config->policy] = 1;
     slab_init(&r->parked, sizeof(struct parked), PARKED_MAX);
+    endings_init(r);
     wheel_handler(&r->rt->wheel, TIMER_AOR, on_aor_timer, r);
     errands_init(r);
     reload_init(r);
@@ -687,6 +689,7 @@ void registrar_free(struct registrar *r)
     errands_fini(r);
     extras_fini(r);
     slab_fini(&r->parked);
+    endings_fini(r);
     free(r);
 }
 
@@ -698,6 +701,7 @@ const struct registrar_parts *registrar_parts(const struct registrar *r)
 void registrar_durable(struct registrar *r)
 {
     answer_durable(r);
+    endings_durable(r);
 }
 
 void registrar_put_status(struct buf *out, const struct registrar *r)

@@ -136,7 +136,6 @@ static void test_a_store_that_stalls(void **state)
     pass(1);
     assert_answer(HOME, 200);
     assert_true(fake_logged(&world.fake, "store_behind"));
-    pass(50);
     upstream_grants(assert_register(0), 0);
     phone(DESK, "d1", 1, CONTACT_DESK); /* nobody waits for it now */
     upstream_accepts();
