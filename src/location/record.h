@@ -62,7 +62,8 @@ enum binding_flag {
     BINDING_UNREACHABLE = 4, /* its connection has closed */
     BINDING_FLOW_PROVED = 2, /* `flow` is where the last proved REGISTER came from */
     BINDING_RESTORED = 8,    /* not refreshed since the restart: before it a 200 that is not stored
-                                may have granted it all its time */
+                                may have granted it all its time. A tombstone: its flow is not
+                                known, as it is not stored */
 };
 
 struct binding {

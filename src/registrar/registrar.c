@@ -539,6 +539,7 @@ void registrar_removed(struct registrar *r, uint64_t aor_hash, const struct bind
     struct binding_spec spec = *removed;
 
     spec.expires_ms = earlier(spec.expires_ms, r->rt->now_ms + TOMBSTONE_MS);
+    spec.flags |= BINDING_RESTORED;
     if (a && spec.expires_ms > r->rt->now_ms)
         (void)location_bind(r->with.location, &a, &spec);
 }

@@ -149,6 +149,13 @@ static bool is_copy(const struct binding *b, const struct register_contact *c, u
     return c->expires_s == 0 ? !live : live && same_contact(b, c);
 }
 
+/* Where from what is stored as removed was removed is not stored with it. */
+static bool may_be_flow_of(const struct binding *b, const struct register_request *rq)
+{
+    return flow_equal(&b->flow, &rq->flow) ||
+           ((b->flags & BINDING_TOMBSTONE) && (b->flags & BINDING_RESTORED));
+}
+
 /* RFC 3261 10.3 step 7: the same Call-ID needs a higher CSeq. */
 static enum checked check_order(const struct binding *b, const struct register_request *rq,
                                 struct outcome *out)
@@ -159,7 +166,7 @@ static enum checked check_order(const struct binding *b, const struct register_r
     if ((b->flags & BINDING_TOMBSTONE) && !(b->flags & BINDING_FLOW_PROVED) &&
         !flow_equal(&b->flow, &rq->flow))
         return CHECK_OK;
-    if (rq->cseq == b->cseq && flow_equal(&b->flow, &rq->flow))
+    if (rq->cseq == b->cseq && may_be_flow_of(b, rq))
         return CHECK_RETRANSMISSION;
     refuse(out, 500, "CSeq Out of Order");
     return CHECK_STOP;

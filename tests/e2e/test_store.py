@@ -106,6 +106,20 @@ def test_a_late_copy_does_not_bring_back_what_was_removed_before_a_crash(house):
     assert rows(house, "SELECT contact FROM binding") == [(other.uri,)]
 
 
+@pytest.mark.parametrize("others", [0, 1])
+def test_a_removal_again_after_a_crash_gets_its_200_again(house, others):
+    """The 200 may be lost with the process that sent it: the phone sends the same again."""
+    house.start()
+    al = house.registered("al")
+    others = [house.registered("al") for _ in range(others)]
+    removal = al.register_request(expires=0)
+    assert al.exchange(removal, house.server).status == 200
+    killed(house)
+    al.copies.clear()  # as if the first answer had not come
+    assert al.exchange(removal, house.server).status == 200
+    assert rows(house, "SELECT contact FROM binding") == [(other.uri,) for other in others]
+
+
 def test_a_contact_that_changed_is_the_new_one_after_a_crash(house):
     house.start()
     old = house.registered("al")

@@ -11,7 +11,9 @@
 
 /* ---- the table of design 3.2 --------------------------------------------------- */
 
-enum world { NO_RECORD, EMPTY, ONE, TWO };
+/* RESTARTED: as EMPTY, but what was removed was read from the disk; with DESK, another one is
+ * there. */
+enum world { NO_RECORD, EMPTY, RESTARTED, RESTARTED_DESK, ONE, TWO };
 
 struct cell {
     const char *what;
@@ -110,6 +112,20 @@ static const struct cell cells[] = {
     {"none: removal again", AUTH_NONE, EMPTY, HOME, CALL, 5, GONE, REG_ANSWERED, 0, false},
     {"none: late copy", AUTH_NONE, EMPTY, HOME, CALL, 4, HOME_CONTACT, REG_REFUSED, 500, false},
     {"none: star again", AUTH_NONE, EMPTY, HOME, CALL, 5, STAR, REG_ANSWERED, 0, false},
+    {"none: removal again from elsewhere", AUTH_NONE, EMPTY, OTHER, CALL, 5, GONE, REG_REFUSED, 500,
+     false},
+
+    /* the 200 to a removal was lost with the process that sent it */
+    {"none: removal again after a restart", AUTH_NONE, RESTARTED, HOME, CALL, 5, GONE, REG_ANSWERED,
+     0, false},
+    {"none: star again after a restart", AUTH_NONE, RESTARTED_DESK, HOME, CALL, 5, STAR,
+     REG_ANSWERED, 0, false},
+    {"none: copy after removal and restart", AUTH_NONE, RESTARTED, HOME, CALL, 5, HOME_CONTACT,
+     REG_REFUSED, 500, false},
+    {"none: late removal after a restart", AUTH_NONE, RESTARTED, HOME, CALL, 4, GONE, REG_REFUSED,
+     500, false},
+    {"upstream: removal again after a restart", AUTH_UPSTREAM, RESTARTED_DESK, HOME, CALL, 5, GONE,
+     REG_FORWARD, 0, false},
 
     /* too brief */
     {"too brief", AUTH_NONE, ONE, HOME, CALL, 6, HOME_CONTACT "Expires: 59\r\n", REG_REFUSED, 423,
@@ -122,8 +138,14 @@ static const struct cell cells[] = {
 
 static void make_world(enum world world)
 {
-    if (world == EMPTY)
+    if (world == EMPTY || world == RESTARTED || world == RESTARTED_DESK)
         bury(have_home()->id, 5);
+    if (world == RESTARTED || world == RESTARTED_DESK) {
+        aor_first(record)->flags |= BINDING_RESTORED;
+        memset(&aor_first(record)->flow, 0, sizeof(struct flow));
+    }
+    if (world == RESTARTED_DESK)
+        have_desk();
     if (world == ONE || world == TWO)
         have_home();
     if (world == TWO)
